@@ -1,0 +1,70 @@
+"""The command line: one verb, one file, imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+
+import click
+
+from touchstone import __version__
+from touchstone.errors import TouchstoneError
+
+_VERBS: Mapping[str, tuple[str, str]] = {
+    "run": ("touchstone.cli.run:run", "Measure a suite on an engine in this machine and print the report."),
+    "report": ("touchstone.cli.report:report", "Print the report of a run, as text, Markdown or JSON."),
+}
+_HIDDEN: Mapping[str, tuple[str, str]] = {"launch": ("touchstone.cli.launch:launch", "One process of a run; started by run.")}
+
+
+class _Verbs(click.Group):
+    """Lists verbs without importing them, so that --help is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        row = _VERBS.get(cmd_name) or _HIDDEN.get(cmd_name)
+        if row is None:
+            return None
+        module, _, name = row[0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        from touchstone.errors import unknown_name
+
+        if args and not args[0].startswith("-") and args[0] not in _VERBS and args[0] not in _HIDDEN:
+            raise unknown_name("command", args[0], _VERBS)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _VERBS.items()])
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "TOUCHSTONE"})
+@click.version_option(__version__, "-V", "--version", prog_name="touchstone")
+def touchstone() -> None:
+    """Benchmark LLM inference on Ascend NPU, CUDA GPU and CPU, and say whether to believe the number."""
+
+
+def run_command_line(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; errors are said on stderr in the user's language."""
+    try:
+        result = touchstone.main(args=list(arguments), prog_name="touchstone", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except TouchstoneError as error:
+        from touchstone.cli.language import chosen
+        from touchstone.report.i18n import translator
+
+        translate = translator(chosen(arguments))
+        click.echo(f"touchstone: {error.render(translate)}", err=True)
+        return error.exit_code

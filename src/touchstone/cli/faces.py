@@ -1,0 +1,26 @@
+"""Joins judging and reporting: a run's directory in, a report's text out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from touchstone import store
+from touchstone.cli.language import LANGUAGES
+from touchstone.judge.findings import findings_of
+from touchstone.report import FACES
+from touchstone.report.i18n import translator
+
+
+def show(directory: Path, face: str, lang: str) -> str:
+    """The report of the run in ``directory``."""
+    return FACES[face](findings_of(store.load(directory)), translator(lang), lang)
+
+
+def write_and_show(directory: Path, face: str, lang: str) -> str:
+    """Write the Markdown reports of both languages and the JSON into ``directory``; return the face asked for."""
+    findings = findings_of(store.load(directory))
+    for language in LANGUAGES:
+        text = FACES["md"](findings, translator(language), language)
+        (directory / f"report.{language}.md").write_text(text + "\n", encoding="utf-8")
+    (directory / "report.json").write_text(FACES["json"](findings, translator("en"), "en") + "\n", encoding="utf-8")
+    return FACES[face](findings, translator(lang), lang)

@@ -1,0 +1,21 @@
+"""``touchstone report``: the report of a run that is on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from touchstone.cli import language
+
+
+@click.command(context_settings={"show_default": True})
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--format", "face", type=click.Choice(["text", "md", "json"]), default="text", help="Which face of the report.")
+@language.option
+def report(directory: Path, face: str, lang: str) -> int:
+    """Print the report of the run in DIRECTORY, finished or not."""
+    from touchstone.cli import faces
+
+    click.echo(faces.show(directory, face, language.chosen(lang=lang)))
+    return 0

@@ -1,0 +1,71 @@
+"""Everything that can go wrong, by whose fault it is.
+
+    TouchstoneError
+    ├── UsageError        the user's request cannot be understood or does not hold together      exit 2
+    ├── NotReadyError     something needed is missing, busy or too small                         exit 3
+    │   └── EngineError   the engine refused, or gave something that cannot be measured          exit 3
+    └── DataError         a file or directory is not what it should be                           exit 3
+
+Each error says what happened (``message``) and what to do next (``cure``). Both are templates with named fields, so that the
+command line can say them in the user's language; ``str(error)`` is English.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import ClassVar
+
+from touchstone.message import Translate
+
+
+class TouchstoneError(Exception):
+    """A failure with a message, a cure and an exit code."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, cure: str = "", **fields: object) -> None:
+        super().__init__(message, cure, fields)
+        self.message = message
+        self.cure = cure
+        self.fields = fields
+
+    def render(self, translate: Translate) -> str:
+        """What happened and what to do next, in the language of ``translate``."""
+        return " ".join(translate(part).format(**self.fields) for part in (self.message, self.cure) if part)
+
+    def __str__(self) -> str:
+        return self.render(str)
+
+
+class UsageError(TouchstoneError):
+    """A request that cannot be understood: unknown name, impossible combination."""
+
+    exit_code = 2
+
+
+class NotReadyError(TouchstoneError):
+    """Something needed is missing, busy or too small."""
+
+    exit_code = 3
+
+
+class EngineError(NotReadyError):
+    """The engine refused, or produced something that cannot be measured."""
+
+
+class DataError(TouchstoneError):
+    """A file or directory is not what it should be."""
+
+    exit_code = 3
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """A :class:`UsageError` for ``name`` that offers the nearest of the ``known`` names."""
+    choices = sorted(known)
+    near = difflib.get_close_matches(name.lower(), [choice.lower() for choice in choices], n=1, cutoff=0.5)
+    nearest = next((choice for choice in choices if near and choice.lower() == near[0]), None)
+    if nearest:
+        return UsageError("Unknown {kind}: {name}.", "Did you mean {nearest}? Known: {known}.",
+                          kind=kind, name=name, nearest=nearest, known=", ".join(choices))
+    return UsageError("Unknown {kind}: {name}.", "Known: {known}.", kind=kind, name=name, known=", ".join(choices))

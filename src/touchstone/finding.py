@@ -1,0 +1,123 @@
+"""What may be said about a run: estimates, verdicts, advice. Reports see nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from touchstone.message import Message
+
+
+class Judgement(str, Enum):
+    """The status of one rule."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    SUSPECT = "suspect"
+    INCONSISTENT = "inconsistent"
+    IMPOSSIBLE = "impossible"
+    CANNOT_TELL = "cannot tell"
+
+
+class Trust(str, Enum):
+    """The verdict on a whole run or case."""
+
+    TRUSTED = "trusted"
+    SUSPECT = "suspect"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its proof, in SI units. A value the sample cannot support is None and has a reason.
+
+    ``low`` and ``high`` bound the mean (or, for a maximum, the range of the trials) at ``confidence``;
+    ``method`` says how, and over which unit of replication.
+    """
+
+    metric: str
+    unit: str
+    n: int
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    confidence: float = 0.95
+    method: str = ""
+    quantiles: Mapping[str, float | None] = field(default_factory=dict)
+    reasons: Mapping[str, Message] = field(default_factory=dict)
+
+    @property
+    def relative_half_width(self) -> float | None:
+        """Half the interval as a share of the value; None without an interval."""
+        if not self.value or self.low is None or self.high is None:
+            return None
+        return (self.high - self.low) / 2 / self.value
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One rule applied to one case (or to the whole run, where ``case`` is None)."""
+
+    rule: str
+    status: Judgement
+    message: Message
+    case: str | None = None
+    observed: float | None = None
+    bound: float | None = None
+    unit: str = ""
+    cure: Message | None = None
+
+
+@dataclass(frozen=True)
+class CaseFinding:
+    """Everything known about one case, as measured."""
+
+    name: str
+    title: Mapping[str, str]
+    input_tokens: float | None
+    output_tokens: float | None
+    batch_size: int
+    speed: bool
+    trials: int
+    launches: int
+    issued: int
+    ok: int
+    failed: Mapping[str, int]
+    metrics: Mapping[str, Estimate]
+    texts: tuple[str, ...] = ()
+    thinking_tokens: float | None = None
+    kv_bytes: int | None = None
+    memory_peaks: Mapping[str, int | None] = field(default_factory=dict)
+    trust: Trust = Trust.TRUSTED
+
+
+@dataclass(frozen=True)
+class Advice:
+    """A recommendation and the verdict or case that carries it."""
+
+    workload: Message
+    text: Message
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that a face of a report may show."""
+
+    run_id: str
+    status: str
+    created: str
+    plan_name: str
+    identity: Mapping[str, Any]
+    cases: tuple[CaseFinding, ...]
+    verdicts: tuple[Verdict, ...]
+    analysis: tuple[tuple[str, Message], ...]
+    advice: tuple[Advice, ...]
+    silent: tuple[Message, ...]
+    trust: Trust
+    environment: Mapping[str, Any]
+    memory: Mapping[str, Any]
+    loads: tuple[Mapping[str, Any], ...]
+    texts: Mapping[str, str]
+    reproduce: tuple[str, ...]

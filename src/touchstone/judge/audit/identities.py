@@ -1,0 +1,107 @@
+"""Rules of algebra: numbers of one run that must agree, whatever the hardware."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from touchstone.finding import CaseFinding, Judgement, Verdict
+from touchstone.judge import metrics
+from touchstone.judge.audit.evidence import Evidence, Rule
+from touchstone.message import say
+from touchstone.record import Record, Status
+from touchstone.units import significant
+
+_CEILING_SLACK = 0.005
+_IDENTITY_SLACK = 0.02
+
+
+def _token_counts(evidence: Evidence, rule: str) -> Iterator[Verdict]:
+    for case in evidence.cases:
+        records = [record for trial in evidence.run.measured(case.name) for record in trial.records
+                   if record.status in {Status.OK, Status.TRUNCATED}]
+        if not records:
+            continue
+        wrong = [record for record in records if _miscounted(record, case.speed)]
+        if wrong:
+            first = wrong[0]
+            yield Verdict(rule, Judgement.INCONSISTENT, say(
+                "{count} of {total} requests: asked for {asked} tokens, the engine counted {engine}, the events carried {events}",
+                count=len(wrong), total=len(records), asked=first.asked_output_tokens, engine=first.output_tokens,
+                events=sum(first.event_tokens)), case.name)
+        else:
+            yield Verdict(rule, Judgement.PASS, say("every request's tokens agree by engine and by event"), case.name)
+
+
+def _miscounted(record: Record, speed: bool) -> bool:
+    counted = sum(record.event_tokens) != record.output_tokens
+    return counted or (speed and record.output_tokens != record.asked_output_tokens)
+
+
+def _input_counts(evidence: Evidence, rule: str) -> Iterator[Verdict]:
+    for case in evidence.cases:
+        records = [record for trial in evidence.good(case.name) for record in trial.records]
+        wrong = [record for record in records if record.input_tokens != record.input_tokens_built]
+        cached = max((record.cached_tokens or 0 for record in records), default=0)
+        if wrong:
+            yield Verdict(rule, Judgement.INCONSISTENT, say(
+                "built a prompt of {built} tokens, the engine processed {engine}", built=wrong[0].input_tokens_built,
+                engine=wrong[0].input_tokens), case.name)
+        elif cached:
+            yield Verdict(rule, Judgement.SUSPECT, say("up to {cached} prompt tokens came from a cache", cached=cached), case.name)
+        elif records:
+            yield Verdict(rule, Judgement.PASS, say("prompt lengths are as built, none from a cache"), case.name)
+
+
+def _times_add_up(evidence: Evidence, rule: str) -> Iterator[Verdict]:
+    """e2e = ttft + (n - n1) * tpot = ttft + sum of gaps, on every record."""
+    for case in evidence.cases:
+        records = [record for trial in evidence.good(case.name) for record in trial.records if metrics.later_tokens(record)]
+        worst = max((abs(_residue(record)) for record in records), default=None)
+        if worst is None:
+            continue
+        status = Judgement.PASS if worst < 1e-6 else Judgement.INCONSISTENT
+        yield Verdict(rule, status, say("TTFT + later tokens x TPOT gives back E2E within {worst} µs on every request",
+                                        worst=significant(worst * 1e6, 2)), case.name, observed=worst, unit="s")
+
+
+def _residue(record: Record) -> float:
+    ttft, tpot, e2e = metrics.ttft(record), metrics.tpot(record), metrics.e2e(record)
+    assert ttft is not None and tpot is not None and e2e is not None
+    return max(e2e - ttft - metrics.later_tokens(record) * tpot, e2e - ttft - sum(metrics.gaps(record)), key=abs)
+
+
+def _throughput_ceiling(evidence: Evidence, rule: str) -> Iterator[Verdict]:
+    """T = B·G / (TTFT + (G - 1)/v) from the table's own columns; never above B·v·G/(G - 1)."""
+    for case in evidence.cases:
+        row = _row(case)
+        if row is None:
+            continue
+        ttft, speed, throughput, tokens = row
+        total = case.batch_size * tokens
+        expected, ceiling = total / (ttft + (tokens - 1) / speed), case.batch_size * speed * tokens / (tokens - 1)
+        gap = throughput / expected - 1
+        if throughput > ceiling * (1 + _CEILING_SLACK):
+            status = Judgement.INCONSISTENT
+        else:
+            # Sequences of a batch that start apart end apart: then the window is longer than one request's time.
+            status = Judgement.PASS if abs(gap) <= _IDENTITY_SLACK else Judgement.SUSPECT
+        yield Verdict(rule, status, say("throughput is {gap} % from what TTFT and decode speed give ({expected} tokens/s)",
+                                        gap=f"{100 * gap:+.2f}", expected=significant(expected)),
+                      case.name, observed=throughput, bound=ceiling, unit="tokens/s")
+
+
+def _row(case: CaseFinding) -> tuple[float, float, float, float] | None:
+    values = [case.metrics[name].value for name in ("ttft", "decode_speed", "output_throughput")]
+    tokens = case.output_tokens
+    if tokens is None or tokens < 2 or not case.speed or any(value is None for value in values):
+        return None
+    ttft, speed, throughput = (float(value) for value in values if value is not None)
+    return ttft, speed, throughput, tokens
+
+
+IDENTITIES = (
+    Rule("output-tokens", "asked = counted by the engine = carried by events", _token_counts),
+    Rule("input-tokens", "built = processed, none cached", _input_counts),
+    Rule("times-add-up", "e2e = ttft + (n - n1) * tpot = ttft + sum of gaps", _times_add_up),
+    Rule("throughput-identity", "T = B*G / (TTFT + (G-1)/v) <= B*v*G/(G-1)", _throughput_ceiling),
+)

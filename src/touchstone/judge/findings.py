@@ -1,0 +1,76 @@
+"""Run → findings: everything a report may show, and nothing that a report would still have to compute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from touchstone.finding import CaseFinding, Findings
+from touchstone.judge.advice import advise
+from touchstone.judge.analysis import analyse
+from touchstone.judge.audit import judge_run, trust
+from touchstone.judge.summarize import summarize
+from touchstone.judge.verification import texts
+from touchstone.record import Run
+
+
+def findings_of(run: Run) -> Findings:
+    """Summarise, audit and advise on ``run``; the same run always gives the same findings."""
+    cases = summarize(run)
+    verdicts = judge_run(run, cases)
+    judged = tuple(replace(case, trust=trust([one for one in verdicts if one.case == case.name])) for case in cases)
+    advice, silent = advise(judged)
+    header = run.header
+    plan, target = _mapping(header["plan"]), _mapping(header["target"])
+    launches = header.get("launches")
+    facts = _mapping(launches[0]["facts"]) if isinstance(launches, list) and launches else {}
+    return Findings(
+        run_id=str(header["id"]), status=_status(header), created=str(header.get("created", "")), plan_name=str(plan["name"]),
+        identity=_identity(target, facts), cases=judged, verdicts=verdicts, analysis=analyse(judged), advice=advice, silent=silent,
+        trust=trust(verdicts), environment=_mapping(header.get("environment")), memory=_memory(facts, judged),
+        loads=tuple(load for one in (launches if isinstance(launches, list) else []) for load in one["facts"].get("loads", [])),
+        texts={prompt: records["alone"].text or "" for prompt, records in texts(run.trials).items()}, reproduce=_reproduce(header),
+    )
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _status(header: Mapping[str, object]) -> str:
+    """A run that was killed could not say so: whoever reads it later finds it still "running"."""
+    status = str(header.get("status"))
+    return "incomplete" if status in {"created", "running"} else status
+
+
+def _identity(target: Mapping[str, Any], facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    model = str(target["model"]).rstrip("/")
+    return {
+        "engine": facts.get("engine") or target["engine"], "engine_version": facts.get("version"),
+        "device": facts.get("device") or target["device"], "device_name": facts.get("device_name"),
+        "model": model.rpartition("/")[2], "random_weights": facts.get("random_weights"), "dtype": target["dtype"],
+        "dtypes": facts.get("dtypes"), "parameters": facts.get("parameters"), "options": facts.get("options"),
+    }
+
+
+def _memory(facts: Mapping[str, Any], cases: tuple[CaseFinding, ...]) -> Mapping[str, Any]:
+    return {
+        "weight_bytes": facts.get("weight_bytes"), "kv_bytes_per_token": facts.get("kv_bytes_per_token"),
+        "device_total_bytes": facts.get("memory_total_bytes"),
+        "kv_bytes": {case.name: case.kv_bytes for case in cases},
+    }
+
+
+def _reproduce(header: Mapping[str, Any]) -> tuple[str, ...]:
+    """The command that asks for the same again."""
+    plan, target, asked = _mapping(header["plan"]), _mapping(header["target"]), _mapping(header.get("asked"))
+    options = _mapping(target.get("options"))
+    words = ["touchstone", "run", str(asked.get("suite") or plan["name"]), "--engine", str(target["engine"]), "--device",
+             str(target["device"]), "--model", str(asked.get("model") or target["model"])]
+    if target["dtype"] != "auto":
+        words += ["--dtype", str(target["dtype"])]
+    words += ["--launches", str(plan["launches"]), "--trials", str(plan["trials"]), "--seed", str(plan["seed"])]
+    if options.get("threads"):
+        words += ["--threads", str(options["threads"])]
+    return (" ".join(words),)

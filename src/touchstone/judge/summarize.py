@@ -1,0 +1,175 @@
+"""Run → one finding per case: every metric of the table with its interval, its n and the reason for what is missing."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from touchstone.finding import CaseFinding, Estimate
+from touchstone.judge import metrics, stats
+from touchstone.judge.metrics import METRICS
+from touchstone.message import Message, say
+from touchstone.record import Record, Run, Status, Trial
+
+QUANTILES: Mapping[str, float] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+WITHIN_LAUNCH = "log-t over the trials of one launch"
+BETWEEN_LAUNCHES = "log-t over launches"
+RANGE = "range of the trials"
+
+Values = Mapping[int, list[list[float]]]
+"""For each launch, for each of its trials, the independent values."""
+
+
+@dataclass(frozen=True)
+class _Case:
+    name: str
+    title: Mapping[str, str]
+    batch_size: int
+    speed: bool
+
+
+def summarize(run: Run) -> tuple[CaseFinding, ...]:
+    """One finding per case of the plan that was tried at all, in the plan's order."""
+    planned = [_Case(case["name"], case.get("title") or {}, case["batch_size"], not case["stop_at_eos"])
+               for case in _plan_cases(run)]
+    return tuple(_case(run, case, trials) for case in planned if (trials := run.measured(case.name)))
+
+
+def _plan_cases(run: Run) -> Sequence[Mapping[str, object]]:
+    plan = run.header["plan"]
+    assert isinstance(plan, Mapping)
+    return list(plan["cases"])
+
+
+def _case(run: Run, case: _Case, trials: Sequence[Trial]) -> CaseFinding:
+    good = [trial for trial in trials if trial.status is Status.OK]
+    records = [record for trial in trials for record in trial.records]
+    ok = [record for record in records if record.status is Status.OK]
+    failed = Counter(record.status.value for record in records if record.status is not Status.OK)
+    failed += Counter(trial.status.value for trial in trials if not trial.records for _ in range(trial.batch_size))
+    kept = [trial for trial in good if all(record.status is Status.OK for record in trial.records)]
+    return CaseFinding(
+        name=case.name, title=case.title, batch_size=case.batch_size, speed=case.speed,
+        input_tokens=_mean([record.input_tokens for record in ok]), output_tokens=_mean([record.output_tokens for record in ok]),
+        trials=len(kept), launches=len({trial.launch for trial in kept}), issued=len(ok) + failed.total(), ok=len(ok),
+        failed=dict(failed), metrics=_estimates(kept), texts=tuple(dict.fromkeys(record.text for record in ok if record.text))[:3],
+        thinking_tokens=_mean([record.thinking_tokens for record in ok]), kv_bytes=_kv_bytes(run, case, ok),
+        memory_peaks=_memory_peaks(kept),
+    )
+
+
+def _memory_peaks(trials: Sequence[Trial]) -> dict[str, int | None]:
+    """The largest reading of each kind over the trials; None where the device has no such count."""
+    kinds = ("allocated_bytes", "reserved_bytes", "device_used_bytes", "resident_bytes")
+    return {kind: max((value for trial in trials if (value := getattr(trial.memory, kind)) is not None), default=None) for kind in kinds}
+
+
+def _kv_bytes(run: Run, case: _Case, ok: Sequence[Record]) -> int | None:
+    """Computed, not measured: the cache that the batch's longest context needs."""
+    launches = run.header.get("launches")
+    per_token = launches[0]["facts"].get("kv_bytes_per_token") if isinstance(launches, list) and launches else None
+    if not ok or per_token is None:
+        return None
+    return case.batch_size * max((record.input_tokens or 0) + (record.output_tokens or 0) for record in ok) * int(per_token)
+
+
+def _mean(values: Sequence[int | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
+
+
+def _estimates(trials: Sequence[Trial]) -> dict[str, Estimate]:
+    found = {name: _of_records(name, trials) for name in ("ttft", "tpot", "itl", "e2e")}
+    found["decode_speed"] = _decode_speed(found["tpot"])
+    found["output_throughput"] = _throughput(trials)
+    found["peak_memory"] = _peak_memory(trials)
+    return found
+
+
+def distinct(trial: Trial) -> list[Record]:
+    """Sequences of a static batch that share every stamp are one observation, not many."""
+    return list({record.event_ns: record for record in trial.records if record.event_ns}.values())
+
+
+def _of_records(name: str, trials: Sequence[Trial]) -> Estimate:
+    metric = METRICS[name]
+    groups: dict[int, list[list[float]]] = {}
+    for trial in trials:
+        values = [value for record in distinct(trial) for value in metric.of(record)]  # type: ignore[arg-type]
+        if values:
+            groups.setdefault(trial.launch, []).append(values)
+    flat = [value for group in groups.values() for values in group for value in values]
+    if not flat:
+        return _nothing(name, say("no request carries this value (fewer than two tokens, or none succeeded)"))
+    quantiles, reasons = _quantiles(flat)
+    mean = fmean(flat)
+    low, high, method, reason = _interval(mean, [[fmean(values) for values in group] for group in groups.values()])
+    return Estimate(metric=name, unit=metric.unit, n=len(flat), value=mean, low=low, high=high, method=method,
+                    quantiles={**quantiles, "max": max(flat)}, reasons=reasons | reason)
+
+
+def _quantiles(values: Sequence[float]) -> tuple[dict[str, float | None], dict[str, Message]]:
+    found: dict[str, float | None] = {}
+    reasons: dict[str, Message] = {}
+    for name, probability in QUANTILES.items():
+        needed = stats.least_n(probability)
+        found[name] = stats.quantile(values, probability) if len(values) >= needed else None
+        if len(values) < needed:
+            reasons[name] = say("n too small: have {have}, need {need}", have=len(values), need=needed)
+    return found, reasons
+
+
+def _interval(centre: float, groups: Sequence[Sequence[float]]) -> tuple[float | None, float | None, str, dict[str, Message]]:
+    """The 95 % interval around ``centre``: between launches where there are several, else within the one, and it says so."""
+    if len(groups) > 1:
+        units, method = [fmean(group) for group in groups], BETWEEN_LAUNCHES
+    else:
+        units, method = list(groups[0]), WITHIN_LAUNCH
+    width = stats.log_t_half_width(units)
+    if width is None:
+        reason = say("an interval needs at least two trials; have {have}", have=len(units))
+        return None, None, method, {"low": reason, "high": reason}
+    return centre * math.exp(-width), centre * math.exp(width), method, {}
+
+
+def _decode_speed(tpot: Estimate) -> Estimate:
+    """1 / mean TPOT, so that the table's own columns multiply out; its interval is TPOT's, turned round."""
+    if tpot.value is None:
+        return _nothing("decode_speed", tpot.reasons["value"])
+    return Estimate(metric="decode_speed", unit=METRICS["decode_speed"].unit, n=tpot.n, value=1 / tpot.value,
+                    low=1 / tpot.high if tpot.high else None, high=1 / tpot.low if tpot.low else None, method=tpot.method,
+                    reasons={name: reason for name, reason in tpot.reasons.items() if name in {"low", "high"}})
+
+
+def _throughput(trials: Sequence[Trial]) -> Estimate:
+    """Ratio of sums, never a mean of rates."""
+    groups: dict[int, list[float]] = {}
+    tokens, window = 0, 0.0
+    for trial in trials:
+        length = metrics.window_s(trial)
+        if length:
+            groups.setdefault(trial.launch, []).append(metrics.output_tokens(trial) / length)
+            tokens, window = tokens + metrics.output_tokens(trial), window + length
+    if not window:
+        return _nothing("output_throughput", say("no trial succeeded"))
+    low, high, method, reason = _interval(tokens / window, list(groups.values()))
+    return Estimate(metric="output_throughput", unit=METRICS["output_throughput"].unit, n=sum(map(len, groups.values())),
+                    value=tokens / window, low=low, high=high, method=method, reasons=reason)
+
+
+def _peak_memory(trials: Sequence[Trial]) -> Estimate:
+    peaks = [peak for trial in trials if (peak := metrics.peak_memory(trial)) is not None]
+    if not peaks:
+        return _nothing("peak_memory", say("this device has no peak counter"))
+    return Estimate(metric="peak_memory", unit=METRICS["peak_memory"].unit, n=len(peaks), value=max(peaks), low=min(peaks),
+                    high=max(peaks), method=RANGE)
+
+
+def _nothing(name: str, reason: Message) -> Estimate:
+    missing = ("value", "low", "high", *(QUANTILES if METRICS[name].level != "trial" else ()))
+    return Estimate(metric=name, unit=METRICS[name].unit, n=0, value=None,
+                    quantiles=dict.fromkeys(QUANTILES) if METRICS[name].level != "trial" else {},
+                    reasons=dict.fromkeys(missing, reason))

@@ -1,0 +1,255 @@
+"""llama.cpp inside this process, through the prebuilt ``xllamacpp``: no torch, installs in seconds.
+
+Requests go straight into the library's server loop by a function call; its loopback HTTP port is used only to tokenize.
+The prompt cache is off, so every prompt is really processed.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from touchstone.checkpoints import synthetic
+from touchstone.errors import EngineError, UsageError
+from touchstone.measure import thinking
+from touchstone.measure.devices import Device, installed
+from touchstone.measure.engines import Footprint, Sizes, Vocabulary
+from touchstone.measure.tape import Tape
+from touchstone.plan import ChatMessage, Target
+from touchstone.record import EngineFacts, Record, Status
+from touchstone.request import Batch, Request
+from touchstone.units import NS_PER_MS
+
+_DTYPE_NAMES = {"F32": "fp32", "F16": "fp16", "BF16": "bf16", "Q8_0": "int8"}
+
+
+class LlamaCppEngine:
+    """A GGUF model on the CPU, one server slot per sequence of the largest batch."""
+
+    def __init__(self, target: Target, device: Device) -> None:
+        self.device = device
+        self._target = target
+        self._path = _gguf_path(target)
+        self._server: Any = None
+        _refuse_options(target)
+
+    def model_files(self) -> Sequence[str]:
+        return [str(self._path)]
+
+    def footprint(self) -> Footprint:
+        fields = _reader(self._path).fields
+        family = _field(fields, "general.architecture")
+        return Footprint(sum(_tensor_bytes(self._path).values()), self._kv_bytes_per_token(fields, family),
+                         _field(fields, f"{family}.context_length"))
+
+    def start(self, sizes: Sizes) -> EngineFacts:
+        import xllamacpp
+
+        tensors = _tensor_bytes(self._path)
+        self._server = self._open_server(xllamacpp, sizes)
+        options = self._target.options
+        return EngineFacts(
+            engine="llama.cpp", version=f"xllamacpp {installed('xllamacpp')}", device=self.device.torch_name,
+            device_name=str(self.device.identity()["name"]), model=str(self._path),
+            random_weights=synthetic.is_random(self._path.parent), dtypes=tensors, weight_bytes=sum(tensors.values()),
+            parameters=sum(int(tensor.n_elements) for tensor in _reader(self._path).tensors),
+            kv_bytes_per_token=self.footprint().kv_bytes_per_token,
+            options={"threads": options.threads, "slots": sizes.batch_size, "prompt_cache": False,
+                     "flash_attention": "auto", "kv_cache": "fp32" if self._kv_value_bytes == 4 else "fp16",
+                     "context_tokens": sizes.sequence_tokens, "system": xllamacpp.get_system_info().strip()},
+            memory_total_bytes=self.device.memory().device_total,
+        )
+
+    def _open_server(self, xllamacpp: Any, sizes: Sizes) -> Any:
+        params = xllamacpp.CommonParams()
+        params.model.path = str(self._path)
+        params.hostnames = ["127.0.0.1"]
+        params.port = 0  # a free one
+        params.n_parallel = sizes.batch_size
+        params.kv_unified = False
+        # The server shares the context out among its slots; a little is added for what it keeps for itself.
+        params.n_ctx = sizes.batch_size * (sizes.sequence_tokens + 8)
+        params.n_batch = max(2048, sizes.batch_size)
+        params.cache_prompt = False
+        params.cache_ram_mib = 0
+        params.n_ctx_checkpoints = 0
+        params.ctx_shift = False
+        params.fit_params = False
+        params.warmup = True
+        params.verbosity = -1
+        if self._target.options.threads:
+            params.cpuparams.n_threads = self._target.options.threads
+            params.cpuparams_batch.n_threads = self._target.options.threads
+        if self._target.dtype == "fp32":
+            params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+        try:
+            return xllamacpp.Server(params)
+        except (RuntimeError, ValueError) as error:
+            raise EngineError("llama.cpp could not load {path} for a batch of {batch} sequences of {tokens} tokens: {why}.",
+                              "Use a smaller batch or model, or check the file; the launch's log has its own words.",
+                              path=self._path, batch=sizes.batch_size, tokens=sizes.sequence_tokens,
+                              why=str(error).rstrip(".")) from error
+
+    @property
+    def _kv_value_bytes(self) -> int:
+        return 4 if self._target.dtype == "fp32" else 2
+
+    def _kv_bytes_per_token(self, fields: Any, family: str) -> int | None:
+        layers, kv_heads = _field(fields, f"{family}.block_count"), _field(fields, f"{family}.attention.head_count_kv")
+        hidden, heads = _field(fields, f"{family}.embedding_length"), _field(fields, f"{family}.attention.head_count")
+        if not all(isinstance(value, int) for value in (layers, kv_heads, hidden, heads)):
+            return None
+        head_dim = _field(fields, f"{family}.attention.key_length") or hidden // heads
+        return int(2 * layers * kv_heads * head_dim * self._kv_value_bytes)
+
+    def vocabulary(self) -> Vocabulary:
+        fields = _reader(self._path).fields
+        kinds = fields["tokenizer.ggml.token_type"].contents()
+        normal = 1  # gguf.TokenType.NORMAL; everything else is control, unknown, byte, unused or added
+        adds_bos = _field(fields, "tokenizer.ggml.add_bos_token")
+        bos = _field(fields, "tokenizer.ggml.bos_token_id") if adds_bos or adds_bos is None else None
+        return Vocabulary(len(kinds), bos, frozenset(i for i, kind in enumerate(kinds) if kind != normal))
+
+    def encode(self, text: str, *, special: bool) -> list[int]:
+        return list(self._ask("/tokenize", {"content": text, "add_special": special, "parse_special": False})["tokens"])
+
+    def encode_chat(self, messages: Sequence[ChatMessage]) -> list[int]:
+        rendered = self._ask("/apply-template", {"messages": [message.model_dump() for message in messages]})["prompt"]
+        tokens = self._ask("/tokenize", {"content": rendered, "add_special": False, "parse_special": True})["tokens"]
+        bos = self.vocabulary().bos_id
+        # Templates may or may not write the BOS themselves; the server adds one only to text, never to ids.
+        return list(tokens) if bos is None or tokens[:1] == [bos] else [bos, *tokens]
+
+    def _ask(self, path: str, body: object) -> Any:
+        request = urllib.request.Request(self._server.listening_address + path, data=json.dumps(body).encode(),
+                                         headers={"Content-Type": "application/json"})
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, timeout=60) as response:
+            return json.load(response)
+
+    def prepare(self, batch: Batch) -> tuple[bytes, bytes]:
+        """The bodies of the streamed and of the plain request."""
+        first = batch.first
+        body = {
+            "prompt": [list(request.prompt) for request in batch.requests], "max_tokens": first.max_output_tokens,
+            "ignore_eos": not first.stop_at_eos, "cache_prompt": False, "timings_per_token": True,
+            "temperature": first.sampling.temperature, "top_p": first.sampling.top_p, "seed": first.sampling.seed,
+            "top_k": 0, "min_p": 0.0, "samplers": ["temperature", "top_p"],
+        }
+        return json.dumps({**body, "stream": True}).encode(), json.dumps({**body, "stream": False}).encode()
+
+    def generate(self, prepared: tuple[bytes, bytes], tape: Tape, *, marked: bool) -> list[bytes]:
+        streamed, plain = prepared
+        if marked:
+            self._server.handle_completions(streamed, tape.keep)
+            return tape.payloads
+        whole: list[bytes] = []
+        self._server.handle_completions(plain, whole.append)
+        return whole
+
+    def read(self, batch: Batch, tape: Tape, output: list[bytes]) -> tuple[Record, ...]:
+        chunks: dict[int, list[tuple[int | None, dict[str, Any]]]] = defaultdict(list)
+        stamps: Sequence[int | None] = tape.marks_ns or [None] * len(output)
+        for at_ns, payload in zip(stamps, output, strict=True):
+            content = json.loads(payload)
+            for part in content if isinstance(content, list) else [content]:
+                if part is None:  # the server announces a slot of a batch before its first token
+                    continue
+                if "choices" not in part:
+                    error = part.get("error", part)
+                    raise EngineError("llama.cpp answered with an error: {why}.", "", why=error.get("message", error))
+                for choice in part["choices"]:
+                    chunks[int(choice["index"])].append((at_ns, {**part, "choice": choice}))
+        return tuple(_record(request, tape, chunks[index]) for index, request in enumerate(batch.requests))
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        return isinstance(error, MemoryError)
+
+    def stop(self) -> None:
+        self._server = None
+
+
+def _record(request: Request, tape: Tape, chunks: Sequence[tuple[int | None, dict[str, Any]]]) -> Record:
+    """One request's chunks as a record; the cumulative ``predicted_n`` says how many tokens each chunk brought."""
+    if not chunks:
+        raise EngineError("llama.cpp sent nothing for request {id}.", "", id=request.id)
+    events: list[tuple[int, int]] = []
+    pieces: list[tuple[str, int]] = []
+    seen = 0
+    for at_ns, part in chunks:
+        total = int((part.get("timings") or {}).get("predicted_n") or seen)
+        if total > seen:
+            pieces.append((part["choice"]["text"], total - seen))
+            if at_ns is not None:
+                events.append((at_ns, total - seen))
+            seen = total
+        elif part["choice"]["text"]:
+            pieces.append((part["choice"]["text"], 0))
+    last = chunks[-1][1]
+    usage, timings = last.get("usage") or {}, last.get("timings") or {}
+    text = "".join(piece for piece, _ in pieces)
+    thought = thinking.thinking_tokens(pieces)
+    output_tokens = usage.get("completion_tokens")
+    finish = last["choice"].get("finish_reason")
+    short = not request.stop_at_eos and output_tokens != request.max_output_tokens
+    return Record(
+        request_id=request.id, prompt_digest=request.prompt_digest, input_tokens_built=request.input_tokens,
+        input_tokens=usage.get("prompt_tokens"), cached_tokens=timings.get("cache_n"),
+        asked_output_tokens=request.max_output_tokens, output_tokens=output_tokens,
+        status=Status.TRUNCATED if short else Status.OK, finish=finish, sent_ns=tape.sent_ns, ended_ns=tape.ended_ns,
+        event_ns=tuple(at_ns for at_ns, _ in events), event_tokens=tuple(tokens for _, tokens in events),
+        engine_prefill_ns=_from_ms(timings.get("prompt_ms")), engine_decode_ns=_from_ms(timings.get("predicted_ms")),
+        text=text, thinking_tokens=thought, answer_text=None if thought is None else thinking.split_text(text)[1],
+    )
+
+
+def _from_ms(milliseconds: float | None) -> int | None:
+    return None if milliseconds is None else round(milliseconds * NS_PER_MS)
+
+
+def _gguf_path(target: Target) -> Path:
+    """The GGUF file of a target. A synthetic checkpoint has one per dtype; a user's file is what it is."""
+    path = Path(target.model)
+    if path.is_dir() and (path / "touchstone.json").exists():
+        return synthetic.ensure_gguf(path, target.dtype)
+    if path.suffix != ".gguf":
+        raise UsageError("llama.cpp reads GGUF files; {path} is not one.",
+                         "Give a .gguf file, or use --engine transformers.", path=path)
+    found = max((size, dtype) for dtype, size in _tensor_bytes(path).items())[1]
+    if target.dtype not in {"auto", found}:
+        raise UsageError("{path} holds {found} weights, not {dtype}; llama.cpp does not convert them.",
+                         "Leave --dtype out, or give a file in that type.", path=path, found=found, dtype=target.dtype)
+    return path
+
+
+def _refuse_options(target: Target) -> None:
+    defaults = type(target.options)()
+    for name in ("attention", "cache", "compile", "device_graph", "trust_remote_code"):
+        if getattr(target.options, name) != getattr(defaults, name):
+            raise UsageError("The engine llama.cpp has no option {name}.", "It takes: threads.", name=name.replace("_", "-"))
+
+
+def _reader(path: Path) -> Any:
+    import gguf
+
+    try:
+        return gguf.GGUFReader(path)
+    except (OSError, ValueError) as error:
+        raise EngineError("{path} is not a readable GGUF file: {error}.", "", path=path, error=error) from error
+
+
+def _tensor_bytes(path: Path) -> dict[str, int]:
+    """Bytes of weights by storage type, as the file has them."""
+    totals: dict[str, int] = defaultdict(int)
+    for tensor in _reader(path).tensors:
+        name = tensor.tensor_type.name
+        totals[_DTYPE_NAMES.get(name, name.lower())] += int(tensor.n_bytes)
+    return dict(totals)
+
+
+def _field(fields: Any, name: str) -> Any:
+    return fields[name].contents() if name in fields else None

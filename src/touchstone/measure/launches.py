@@ -1,0 +1,190 @@
+"""Plays a whole plan: one process per launch, watched from outside, each restarted around a case that kills it.
+
+The process is the unit of replication, and a wall: an engine that runs out of memory or crashes takes one case with it and
+nothing that was finished.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from touchstone import errors, store
+from touchstone.clock import now_ns, wall_time
+from touchstone.errors import EngineError, TouchstoneError
+from touchstone.measure.telemetry import PERIOD_S, Sampler
+from touchstone.plan import Plan, Target
+from touchstone.record import Phase, Status, Trial
+
+Notify = Callable[[str, Mapping[str, Any]], None]
+_LOG_TAIL_LINES = 3
+_CRASH_SEQUENCE = 1_000_000  # beyond any trial that the process itself numbered
+
+
+@dataclass
+class Control:
+    """How the person at the keyboard reaches a run: ``stop`` once lets the current trial end, twice ends it now."""
+
+    requests: int = 0
+    _child: subprocess.Popen[str] | None = field(default=None, repr=False)
+
+    def stop(self) -> None:
+        """Ask to stop; a second call kills the process that is measuring."""
+        self.requests += 1
+        if self._child is not None and self._child.poll() is None:
+            self._child.send_signal(signal.SIGTERM if self.requests == 1 else signal.SIGKILL)
+
+
+class Launches:
+    """The parent's side of a run. It owns ``run.json``; children own the trials they play."""
+
+    def __init__(self, directory: Path, header: dict[str, Any], command: Sequence[str], notify: Notify, control: Control) -> None:
+        self._directory, self._header, self._command = directory, header, command
+        self._notify, self._control = notify, control
+        self._plan = Plan.model_validate(header["plan"])
+        self._target = Target.model_validate(header["target"])
+        self._current: tuple[str, Phase, int] | None = None
+
+    def play(self) -> str:
+        """Play what is left of the plan and return the run's status: ``complete`` or ``interrupted``.
+
+        Raises the :class:`TouchstoneError` with which a child refused to measure; the header then says ``failed``.
+        """
+        self._set(status="running", started=self._header.get("started") or wall_time())
+        try:
+            for launch in range(self._plan.launches):
+                if not self._play_launch(launch):
+                    break
+        except TouchstoneError as error:
+            self._set(status="failed", error=str(error), ended=wall_time())
+            raise
+        finally:
+            store.compact(self._directory)
+        status = "interrupted" if self._control.requests else "complete"
+        self._set(status=status, ended=wall_time())
+        return status
+
+    def _set(self, **facts: object) -> None:
+        self._header.update(facts)
+        store.write_header(self._directory, self._header)
+
+    def _play_launch(self, launch: int) -> bool:
+        """One launch, in as many processes as its crashes make necessary. Returns False when the user stopped it."""
+        while not self._control.requests:
+            done, skip, process = self._progress(launch)
+            if not self._missing(done, skip):
+                return True
+            code = self._run_child(launch, process, done, skip)
+            if code == 0:
+                return not self._control.requests
+            if self._control.requests > 1:
+                return False
+            self._note_crash(launch, process, code)
+        return False
+
+    def _progress(self, launch: int) -> tuple[list[tuple[str, int]], set[str], int]:
+        """Finished trials, cases not to be tried again, and the number of the next process of ``launch``."""
+        trials = [trial for trial in store.load(self._directory).trials if trial.launch == launch]
+        measured = [trial for trial in trials if trial.phase is Phase.MEASURED]
+        done = [(trial.case, trial.index) for trial in measured if trial.status is Status.OK]
+        skip = {trial.case for trial in measured if trial.status is not Status.OK}
+        skip |= {trial.case for trial in trials if trial.status is Status.KILLED}
+        return done, skip, 1 + max((trial.process for trial in trials), default=-1)
+
+    def _missing(self, done: Sequence[tuple[str, int]], skip: set[str]) -> bool:
+        counts = {case.name: sum(name == case.name for name, _ in done) for case in self._plan.cases}
+        left = any(counts[case.name] < self._plan.trials for case in self._plan.cases if case.name not in skip)
+        return left or (not self._plan.cases and not self._header.get("launches"))
+
+    def _run_child(self, launch: int, process: int, done: Sequence[tuple[str, int]], skip: set[str]) -> int:
+        spec = {
+            "plan": self._header["plan"], "target": self._header["target"], "directory": str(self._directory),
+            "launch": launch, "process": process, "warmup": self._header.get("warmup") or {}, "done": list(done),
+            "skip": sorted(skip), "pilot": launch == 0 and process == 0,
+        }
+        log = self._directory / f"launch-{launch}.log"
+        self._current = None
+        with log.open("ab") as output, subprocess.Popen(
+            [*self._command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output, text=True, encoding="utf-8",
+            env=self._environment(), start_new_session=True,  # Ctrl-C reaches the parent alone, which decides
+        ) as child:
+            self._control._child = child
+            assert child.stdin and child.stdout
+            json.dump(spec, child.stdin)
+            child.stdin.close()
+            failure: TouchstoneError | None = None
+            with Sampler(self._directory, launch, child.pid) as sampler:
+                for line in child.stdout:
+                    failure = self._on_event(launch, json.loads(line)) or failure
+                code = child.wait()
+            self._header["telemetry"] = {"period_s": PERIOD_S, "cost_fraction": round(sampler.cost_fraction, 5)}
+        if failure is not None:
+            raise failure
+        return code
+
+    def _environment(self) -> dict[str, str]:
+        """The child's variables. Passive waiting: spinning threads cost 3.7x where cores are shared, and nothing elsewhere."""
+        threads = self._target.options.threads
+        chosen = {"OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1",
+                  "PYTHONUNBUFFERED": "1", **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
+        return {**chosen, **os.environ}
+
+    def _on_event(self, launch: int, event: dict[str, Any]) -> TouchstoneError | None:
+        kind, content = event.pop("event"), event
+        if kind == "error":
+            return _error_from(content)
+        if kind == "trial":
+            self._current = (content["case"], Phase(content["phase"]), content["index"])
+        elif kind == "environment":
+            self._header.setdefault("environment", content["environment"])
+            self._header.update(clock=content["clock"], mark_cost_ns=content["mark_cost_ns"])
+        elif kind == "engine":
+            self._header.setdefault("launches", []).append({"launch": launch, "facts": content["facts"]})
+        elif kind == "warmup":
+            self._header.setdefault("warmup", {})[content["case"]] = content["count"]
+            self._header.setdefault("warmup_steady", {})[content["case"]] = content["steady"]
+        elif kind == "case":
+            self._header.setdefault("stopped_by", []).append({"launch": launch, **content})
+        if kind != "trial":
+            store.write_header(self._directory, self._header)
+        self._notify(kind, {"launch": launch, **content})
+        return None
+
+    def _note_crash(self, launch: int, process: int, code: int) -> None:
+        """A child died without a word: keep what it was playing as a failed trial, so that the case is not tried again."""
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        if self._current is None or self._current[1] in {Phase.VERIFY}:
+            raise EngineError("The measuring process died while loading or verifying ({how}): {log}",
+                              "The whole log: {path}", how=how, log=self._log_tail(launch),
+                              path=self._directory / f"launch-{launch}.log")
+        case, phase, index = self._current
+        at_ns = now_ns()
+        batch = next((one.batch_size for one in self._plan.cases if one.name == case), 1)
+        store.append_trial(self._directory, Trial(
+            launch=launch, process=process, sequence=_CRASH_SEQUENCE, case=case, index=index, phase=phase, batch_size=batch,
+            status=Status.KILLED, sent_ns=at_ns, ended_ns=at_ns,
+            error=f"the process ended with {how}" + (", as the kernel does when memory runs out" if code == -signal.SIGKILL else "")))
+        self._notify("crash", {"launch": launch, "case": case, "how": how})
+
+    def _log_tail(self, launch: int) -> str:
+        path = self._directory / f"launch-{launch}.log"
+        lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines() if path.exists() else []
+        return " | ".join(lines[-_LOG_TAIL_LINES:])
+
+
+def error_event(error: TouchstoneError) -> dict[str, object]:
+    """An error as a line for the parent."""
+    return {"kind": type(error).__name__, "message": error.message, "cure": error.cure,
+            "fields": {name: str(value) for name, value in error.fields.items()}}
+
+
+def _error_from(content: Mapping[str, Any]) -> TouchstoneError:
+    kind = getattr(errors, content["kind"], EngineError)
+    error: TouchstoneError = kind(content["message"], content["cure"], **content["fields"])
+    return error

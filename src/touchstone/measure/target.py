@@ -1,0 +1,78 @@
+"""Chooses whom to measure where the user did not say: the best device present, the best engine for it, a synthetic model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from touchstone.checkpoints import synthetic
+from touchstone.checkpoints.shape import ON_DEVICE_ONLY, SHAPES
+from touchstone.errors import DataError, NotReadyError, UsageError, unknown_name
+from touchstone.measure.devices import DEVICE_KINDS, present
+from touchstone.measure.devices.cpu import usable_cores
+from touchstone.measure.engines import ENGINES, engine_row, is_installed
+from touchstone.plan import EngineOptions, Target
+
+_DTYPE_ALIASES = {"float32": "fp32", "float16": "fp16", "half": "fp16", "bfloat16": "bf16", "q8_0": "int8", "w8": "int8"}
+_DEFAULT_MODEL = {"cpu": "25m", "cuda": "llama-2-7b", "npu": "llama-2-7b"}
+
+
+def resolve(*, engine: str | None, device: str | None, model: str | None, dtype: str | None, options: EngineOptions) -> Target:
+    """A complete target. Raises where a name is unknown or a combination cannot be; never falls back silently."""
+    device = device or _best_device()
+    kind = device.partition(":")[0]
+    if kind not in DEVICE_KINDS:
+        raise unknown_name("device", device, DEVICE_KINDS)
+    name, row = engine_row(engine) if engine else engine_row(_best_engine(kind, model))
+    if kind not in row.dtypes:
+        raise UsageError("The engine {engine} does not run on {device} here.", "It runs on: {known}.", engine=name,
+                         device=device, known=", ".join(row.dtypes))
+    directory = _model(model or _DEFAULT_MODEL[kind], name)
+    chosen = _DTYPE_ALIASES.get(dtype or "", dtype)
+    if chosen and chosen not in row.dtypes[kind]:
+        raise UsageError("The engine {engine} cannot run {dtype} on {device}.", "It can run: {known}.", engine=name,
+                         dtype=dtype, device=device, known=", ".join(row.dtypes[kind]))
+    default = "auto" if directory.endswith(".gguf") else row.default_dtype[kind]
+    if options.threads is None and kind == "cpu":
+        options = options.model_copy(update={"threads": usable_cores()})
+    return Target(engine=name, device=device, model=directory, dtype=chosen or default, options=options)
+
+
+def _best_device() -> str:
+    """npu before cuda before cpu, among those that are there and that an installed engine can use."""
+    for kind in DEVICE_KINDS:
+        if present(kind) and any(kind in row.dtypes and is_installed(row) for row in ENGINES.values()):
+            return kind
+    return "cpu"
+
+
+def _best_engine(kind: str, model: str | None) -> str:
+    """transformers on an accelerator or for a checkpoint directory; llama.cpp, which needs no torch, on a CPU."""
+    order = ["transformers", "llama.cpp"]
+    own = model is None or (model in SHAPES and model not in ON_DEVICE_ONLY)
+    if kind == "cpu" and (own or str(model).endswith(".gguf")):
+        order.reverse()
+    for name in order:
+        if kind in ENGINES[name].dtypes and is_installed(ENGINES[name]):
+            return name
+    extras = ", ".join(f"'llm-touchstone[{ENGINES[name].extra}]'" for name in order if kind in ENGINES[name].dtypes)
+    raise NotReadyError("No engine for {device} is installed.", "pip install one of: {extras}", device=kind, extras=extras)
+
+
+def _model(model: str, engine: str) -> str:
+    """A synthetic name becomes the directory of its files; anything else must be a checkpoint on this machine."""
+    if model in SHAPES:
+        if model in ON_DEVICE_ONLY and engine == "transformers":
+            return model
+        return str(synthetic.ensure(model))
+    path = Path(model).expanduser()
+    if path.is_file() and path.suffix == ".gguf":
+        return str(path.resolve())
+    if (path / "config.json").is_file():
+        return str(path.resolve())
+    if path.exists():
+        raise DataError("{path} is not a model: it is no .gguf file and has no config.json.", "", path=path)
+    if "/" in model or model.endswith(".gguf"):
+        raise NotReadyError("There is no model at {path} on this machine.",
+                            "Give a directory with config.json, a .gguf file, or a synthetic model: {known}.",
+                            path=model, known=", ".join(SHAPES))
+    raise unknown_name("model", model, SHAPES)

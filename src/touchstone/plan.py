@@ -1,0 +1,222 @@
+"""Everything a user may choose, validated at the edge: the plan (what is asked) and the target (of whom).
+
+Plans are YAML files. An unknown key is an error that offers the nearest name; any of ``input_tokens``, ``output_tokens`` and
+``batch_size`` may be a list, and then stands for one case per combination.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from touchstone.errors import DataError, UsageError, unknown_name
+
+PLAN_SCHEMA = 1
+GRID_KEYS = ("batch_size", "input_tokens", "output_tokens")
+
+Positive = Annotated[int, Field(ge=1)]
+
+
+class _Noun(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ChatMessage(_Noun):
+    """One turn of a conversation, rendered with the model's own chat template."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class SamplingChoice(_Noun):
+    """``temperature`` 0 is greedy."""
+
+    temperature: float = Field(0.0, ge=0)
+    top_p: float = Field(1.0, gt=0, le=1)
+    seed: int = Field(0, ge=0)
+
+
+class Case(_Noun):
+    """One shape of work: a prompt of exact length (or a conversation), an output length, a static batch.
+
+    A case that does not stop at the end-of-sequence token measures speed: it must produce exactly ``output_tokens``.
+    One that does stop measures what really comes out.
+    """
+
+    name: str
+    title: dict[str, str] = {}
+    input_tokens: Positive | None = None
+    messages: tuple[ChatMessage, ...] | None = None
+    output_tokens: Positive
+    batch_size: Positive = 1
+    stop_at_eos: bool = False
+    sampling: SamplingChoice = SamplingChoice()
+
+    @model_validator(mode="after")
+    def _one_prompt(self) -> Case:
+        if (self.input_tokens is None) == (self.messages is None):
+            raise ValueError("give exactly one of input_tokens and messages")
+        return self
+
+    @property
+    def speed(self) -> bool:
+        """Whether the length of the output is forced."""
+        return not self.stop_at_eos
+
+
+class Verification(_Noun):
+    """Fixed prompts whose greedy text is shown, repeated and batched before anything is measured."""
+
+    prompts: tuple[str, ...] = Field(min_length=1)
+    output_tokens: Positive = 24
+
+
+class Plan(_Noun):
+    """What to measure and how often.
+
+    ``launches`` are processes, the unit of replication; ``trials`` are repetitions inside one of them. With ``half_width``
+    a case goes on until its relative half-width is reached or ``max_trials`` is. ``warmup`` "auto" finds the count on a
+    pilot and freezes it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    schema_version: int = Field(PLAN_SCHEMA, alias="schema")
+    name: str
+    description: dict[str, str] = {}
+    cases: tuple[Case, ...] = ()
+    launches: Positive = 1
+    trials: Positive = 5
+    half_width: float | None = Field(None, gt=0, lt=1)
+    max_trials: Positive = 30
+    warmup: Annotated[int, Field(ge=0)] | Literal["auto"] = 3
+    order: Literal["interleaved", "sequential"] = "interleaved"
+    seed: int = Field(0, ge=0)
+    observer_pairs: int = Field(4, ge=0)
+    verification: Verification | None = None
+
+    @model_validator(mode="after")
+    def _distinct_names(self) -> Plan:
+        names = [case.name for case in self.cases]
+        repeated = {name for name in names if names.count(name) > 1}
+        if repeated:
+            raise ValueError(f"case names must differ; repeated: {', '.join(sorted(repeated))}")
+        return self
+
+
+class EngineOptions(_Noun):
+    """Settings of an in-process engine; an engine refuses those it does not have."""
+
+    attention: str | None = None
+    cache: Literal["dynamic", "static"] = "dynamic"
+    compile: bool = False
+    device_graph: bool = False
+    threads: Positive | None = None
+    trust_remote_code: bool = False
+
+
+class Target(_Noun):
+    """Who is measured. ``model`` is a directory, a GGUF file, or the name of a synthetic checkpoint."""
+
+    engine: str
+    device: str
+    model: str
+    dtype: str
+    options: EngineOptions = EngineOptions()
+
+
+def suite_names() -> tuple[str, ...]:
+    """Names of the plans that come with the package."""
+    plans = resources.files("touchstone.plans")
+    return tuple(sorted(item.name.removesuffix(".yaml") for item in plans.iterdir() if item.name.endswith(".yaml")))
+
+
+def load_plan(name_or_path: str, overrides: Mapping[str, Any] | None = None) -> Plan:
+    """A packaged suite by name, or a plan file by path; ``overrides`` replace top-level keys.
+
+    Raises :class:`UsageError` for an unknown suite, key or value; :class:`DataError` for a file that is not YAML.
+    """
+    path = Path(name_or_path)
+    if path.suffix in {".yaml", ".yml"} or path.is_file():
+        return parse_plan(_read(path), str(path), overrides)
+    if name_or_path not in suite_names():
+        raise unknown_name("suite", name_or_path, suite_names())
+    text = resources.files("touchstone.plans").joinpath(f"{name_or_path}.yaml").read_text(encoding="utf-8")
+    return parse_plan(text, name_or_path, overrides)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError("The plan {path} cannot be read: {error}.", "", path=path, error=error) from error
+
+
+def parse_plan(text: str, source: str, overrides: Mapping[str, Any] | None = None) -> Plan:
+    """A plan from YAML ``text``; ``source`` names it in errors. Raises as :func:`load_plan`."""
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise DataError("The plan {source} is not YAML: {error}.", "", source=source,
+                        error=" ".join(str(error).split())) from error
+    if not isinstance(content, dict):
+        raise DataError("The plan {source} is not a mapping of keys to values.",
+                        "See the packaged suites for examples: touchstone run --list", source=source)
+    content = {**content, **(overrides or {})}
+    if isinstance(content.get("cases"), list):
+        content["cases"] = [one for case in content["cases"] for one in _expand(case)]
+    content.setdefault("verification", _default_verification() if source != "verify" else None)
+    try:
+        return Plan.model_validate(content)
+    except ValidationError as error:
+        raise _plan_error(error, source) from error
+
+
+def _default_verification() -> object:
+    text = resources.files("touchstone.plans").joinpath("verify.yaml").read_text(encoding="utf-8")
+    return yaml.safe_load(text)["verification"]
+
+
+def _expand(case: object) -> list[object]:
+    """One case per combination of the listed values; each name gets the values that distinguish it."""
+    if not isinstance(case, dict):
+        return [case]
+    axes = [key for key in GRID_KEYS if isinstance(case.get(key), list)]
+    if not axes:
+        return [case]
+    short = {"batch_size": "b", "input_tokens": "in", "output_tokens": "out"}
+    expanded: list[object] = []
+    for values in itertools.product(*(case[key] for key in axes)):
+        suffix = "-".join(f"{short[key]}{value}" for key, value in zip(axes, values, strict=True))
+        title = {language: f"{text} {suffix}" for language, text in (case.get("title") or {}).items()}
+        expanded.append({**case, **dict(zip(axes, values, strict=True)), "name": f"{case.get('name')}-{suffix}", "title": title})
+    return expanded
+
+
+def _plan_error(error: ValidationError, source: str) -> UsageError:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "plan"
+    if first["type"] == "extra_forbidden":
+        key = str(first["loc"][-1])
+        near = difflib.get_close_matches(key, _known_keys(), n=1, cutoff=0.5)
+        if near:
+            return UsageError("The plan {source} has an unknown key: {where}.", "Did you mean {nearest}?",
+                              source=source, where=where, nearest=near[0])
+        return UsageError("The plan {source} has an unknown key: {where}.", "Remove it, or see: touchstone run --list",
+                          source=source, where=where)
+    return UsageError("The plan {source} does not hold together at {where}: {why}.", "",
+                      source=source, where=where, why=first["msg"].rstrip("."))
+
+
+def _known_keys() -> list[str]:
+    names = {"schema"}
+    for noun in (Plan, Case, SamplingChoice, Verification, ChatMessage):
+        names |= set(noun.model_fields)
+    return sorted(names - {"schema_version"})

@@ -1,0 +1,1 @@
+"""Ready-made plans, as data. A scenario is a file here; none is named in code."""

@@ -1,0 +1,60 @@
+"""The JSON face: one object, for scripts. Its shape is a contract (``"schema": 1``); what is null has a reason beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from touchstone.finding import CaseFinding, Estimate, Findings
+from touchstone.message import Translate
+
+SCHEMA = 1
+_LATENCIES = ("ttft", "tpot", "itl", "e2e")
+_SINGLE = ("decode_speed", "output_throughput", "peak_memory")
+
+
+def to_json(findings: Findings, translate: Translate, lang: str) -> str:
+    """The findings as one JSON object, numbers in SI units."""
+    document = {
+        "schema": SCHEMA,
+        "run": {"id": findings.run_id, "status": findings.status, "created": findings.created, "plan": findings.plan_name,
+                "trust": findings.trust.value, **{name: findings.identity.get(name) for name in (
+                    "engine", "engine_version", "device", "device_name", "model", "random_weights", "dtype", "dtypes", "parameters", "options")}},
+        "cases": [_case(case, translate) for case in findings.cases],
+        "verdicts": [{"rule": verdict.rule, "case": verdict.case, "status": verdict.status.value,
+                      "message": verdict.message.render(translate), "observed": verdict.observed, "bound": verdict.bound,
+                      "unit": verdict.unit} for verdict in findings.verdicts],
+        "advice": [{"workload": one.workload.render(translate), "text": one.text.render(translate), "evidence": one.evidence}
+                   for one in findings.advice],
+        "no_advice": [one.render(translate) for one in findings.silent],
+        "memory": findings.memory, "loads": list(findings.loads), "texts": findings.texts,
+        "environment": findings.environment, "reproduce": list(findings.reproduce),
+    }
+    return json.dumps(document, ensure_ascii=False, indent=1)
+
+
+def _case(case: CaseFinding, translate: Translate) -> dict[str, Any]:
+    return {
+        "name": case.name, "title": case.title, "trust": case.trust.value,
+        "conditions": {"input_tokens": case.input_tokens, "output_tokens": case.output_tokens, "batch_size": case.batch_size,
+                       "trials": case.trials, "launches": case.launches, "length_forced": case.speed},
+        "counts": {"issued": case.issued, "ok": case.ok, "failed": case.failed},
+        "metrics": {**{name: _latency(case.metrics[name], translate) for name in _LATENCIES},
+                    **{name: _single(case.metrics[name], translate) for name in _SINGLE}},
+        "memory_peaks": case.memory_peaks, "thinking_tokens": case.thinking_tokens,
+    }
+
+
+def _latency(estimate: Estimate, translate: Translate) -> dict[str, Any]:
+    return {"unit": estimate.unit, "n": estimate.n, "mean": estimate.value,
+            **{name: estimate.quantiles.get(name) for name in ("p50", "p90", "p95", "p99", "max")}, **_proof(estimate, translate)}
+
+
+def _single(estimate: Estimate, translate: Translate) -> dict[str, Any]:
+    return {"unit": estimate.unit, "value": estimate.value, "n": estimate.n, **_proof(estimate, translate)}
+
+
+def _proof(estimate: Estimate, translate: Translate) -> dict[str, Any]:
+    reasons: Mapping[str, str] = {name: reason.render(translate) for name, reason in estimate.reasons.items()}
+    return {"low": estimate.low, "high": estimate.high, "confidence": estimate.confidence, "method": estimate.method, "reasons": reasons}

@@ -1,0 +1,92 @@
+"""The result table that every face shows: the articles' eight columns first, then n, ± and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from touchstone.finding import CaseFinding, Estimate, Findings, Judgement, Trust, Verdict
+from touchstone.message import Message, Translate, say
+from touchstone.units import BYTES_PER_GB, significant
+
+COLUMNS: tuple[Message, ...] = (
+    say("Scenario"), say("Input length"), say("Output length"), say("Batch Size"), say("Mean TTFT (ms)"),
+    say("Decode speed (tokens/s/req)"), say("Total throughput (tokens/s)"), say("Peak memory (GB)"),
+    say("n"), say("±"), say("Verdict"),
+)
+TRUST_WORDS: Mapping[Trust, Message] = {
+    Trust.TRUSTED: say("TRUSTED"), Trust.SUSPECT: say("SUSPECT"), Trust.REJECTED: say("REJECTED"),
+}
+STATUS_WORDS: Mapping[Judgement, Message] = {
+    Judgement.PASS: say("pass"), Judgement.SUSPECT: say("suspect"), Judgement.INCONSISTENT: say("inconsistent"),
+    Judgement.IMPOSSIBLE: say("impossible"), Judgement.CANNOT_TELL: say("cannot tell"),
+}
+_GRAVITY = (Judgement.IMPOSSIBLE, Judgement.INCONSISTENT, Judgement.SUSPECT, Judgement.CANNOT_TELL, Judgement.PASS)
+METRIC_WORDS: Mapping[str, Message] = {
+    "ttft": say("TTFT"), "tpot": say("TPOT"), "itl": say("ITL"), "e2e": say("E2E latency"), "decode_speed": say("Decode speed"),
+    "output_throughput": say("Throughput"), "peak_memory": say("Peak memory"),
+}
+NOTHING = "-"
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """How a face shows a metric: its unit there and what to multiply by."""
+
+    unit: str
+    factor: float
+
+
+SCALES: Mapping[str, Scaled] = {
+    "ttft": Scaled("ms", 1e3), "tpot": Scaled("ms", 1e3), "itl": Scaled("ms", 1e3), "e2e": Scaled("ms", 1e3),
+    "decode_speed": Scaled("tokens/s/req", 1.0), "output_throughput": Scaled("tokens/s", 1.0),
+    "peak_memory": Scaled("GB", 1 / BYTES_PER_GB),
+}
+
+
+def rows(findings: Findings, translate: Translate, lang: str) -> list[list[str]]:
+    """One row of cells per case, in the order of ``COLUMNS``."""
+    return [_row(case, translate, lang) for case in findings.cases]
+
+
+def _row(case: CaseFinding, translate: Translate, lang: str) -> list[str]:
+    throughput = case.metrics["output_throughput"]
+    width = throughput.relative_half_width
+    return [
+        title(case, lang), number(case.input_tokens), number(case.output_tokens), str(case.batch_size),
+        *(shown(case.metrics[name]) for name in ("ttft", "decode_speed", "output_throughput", "peak_memory")),
+        str(throughput.n), NOTHING if width is None else f"{significant(100 * width, 2)} %", verdict_word(case).render(translate),
+    ]
+
+
+def title(case: CaseFinding, lang: str) -> str:
+    """The case's title in ``lang``, or its name."""
+    return plain(case.title.get(lang) or case.name)
+
+
+def verdict_word(case: CaseFinding) -> Message:
+    """A case that never ran has no verdict on its numbers."""
+    return TRUST_WORDS[case.trust] if case.ok else say("failed")
+
+
+def shown(estimate: Estimate) -> str:
+    """An estimate's value in the unit of the faces."""
+    return number(estimate.value, SCALES[estimate.metric].factor)
+
+
+def number(value: float | None, factor: float = 1.0) -> str:
+    """Four significant digits; missing is a dash, never 0."""
+    if value is None:
+        return NOTHING
+    return significant(value * factor)
+
+
+def gravest(verdicts: tuple[Verdict, ...], most: int) -> list[Verdict]:
+    """The ``most`` gravest verdicts that are not passes, gravest first, one per rule."""
+    ordered = sorted((verdict for verdict in verdicts if verdict.status is not Judgement.PASS), key=lambda one: _GRAVITY.index(one.status))
+    return list({verdict.rule: verdict for verdict in reversed(ordered)}.values())[::-1][:most]
+
+
+def plain(text: object) -> str:
+    """``text`` without control characters: whatever a model or server says, a terminal must not obey it."""
+    return "".join(character if character.isprintable() else " " for character in str(text))

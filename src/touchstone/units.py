@@ -1,0 +1,42 @@
+"""Base units and how a number is shown with one.
+
+Inside the program times are integer nanoseconds and sizes are bytes; findings hold SI seconds, bytes and tokens per second.
+Only the faces of a report scale them, and only through this module.
+"""
+
+from __future__ import annotations
+
+NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
+BYTES_PER_GB = 1_000_000_000  # the seeds, vendors and torch users' scripts divide by 1e9
+BYTES_PER_GIB = 1 << 30
+
+
+def seconds(nanoseconds: int) -> float:
+    """Nanoseconds as SI seconds."""
+    return nanoseconds / NS_PER_S
+
+
+def significant(value: float, digits: int = 4) -> str:
+    """``value`` with ``digits`` significant digits and thousands commas, never in exponent form; a whole number stays whole.
+
+    >>> significant(1234.567), significant(0.012345), significant(0.0), significant(16.0)
+    ('1,235', '0.01234', '0', '16')
+    """
+    if value == round(value):
+        return f"{value:,.0f}"
+    magnitude = len(f"{abs(value):.0f}") if abs(value) >= 1 else -_leading_zeros(abs(value))
+    return f"{value:,.{max(digits - magnitude, 0)}f}"
+
+
+def _leading_zeros(value: float) -> int:
+    zeros = 0
+    while value < 0.1:
+        value *= 10
+        zeros += 1
+    return zeros
+
+
+def gigabytes(size_bytes: int | float) -> str:
+    """Both readings of a size, because the two are mixed up everywhere: ``15.23 GB (14.18 GiB)``."""
+    return f"{significant(size_bytes / BYTES_PER_GB)} GB ({significant(size_bytes / BYTES_PER_GIB)} GiB)"

@@ -19,6 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from touchstone.errors import DataError, UsageError, unknown_name
 
 PLAN_SCHEMA = 1
+LOCK = "plan.yaml"
+"""The name under which a run keeps its resolved plan."""
 GRID_KEYS = ("batch_size", "input_tokens", "output_tokens")
 
 Positive = Annotated[int, Field(ge=1)]
@@ -38,9 +40,9 @@ class ChatMessage(_Noun):
 class SamplingChoice(_Noun):
     """``temperature`` 0 is greedy."""
 
-    temperature: float = Field(0.0, ge=0)
-    top_p: float = Field(1.0, gt=0, le=1)
-    seed: int = Field(0, ge=0)
+    temperature: float = Field(default=0.0, ge=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    seed: int = Field(default=0, ge=0)
 
 
 class Case(_Noun):
@@ -88,18 +90,18 @@ class Plan(_Noun):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    schema_version: int = Field(PLAN_SCHEMA, alias="schema")
+    schema_version: int = Field(default=PLAN_SCHEMA, alias="schema")
     name: str
     description: dict[str, str] = {}
     cases: tuple[Case, ...] = ()
     launches: Positive = 1
     trials: Positive = 5
-    half_width: float | None = Field(None, gt=0, lt=1)
+    half_width: float | None = Field(default=None, gt=0, lt=1)
     max_trials: Positive = 30
     warmup: Annotated[int, Field(ge=0)] | Literal["auto"] = 3
     order: Literal["interleaved", "sequential"] = "interleaved"
-    seed: int = Field(0, ge=0)
-    observer_pairs: int = Field(4, ge=0)
+    seed: int = Field(default=0, ge=0)
+    observer_pairs: int = Field(default=4, ge=0)
     verification: Verification | None = None
 
     @model_validator(mode="after")
@@ -177,6 +179,11 @@ def parse_plan(text: str, source: str, overrides: Mapping[str, Any] | None = Non
         return Plan.model_validate(content)
     except ValidationError as error:
         raise _plan_error(error, source) from error
+
+
+def plan_text(plan: Mapping[str, Any]) -> str:
+    """A resolved plan as YAML, to be run again."""
+    return yaml.safe_dump(dict(plan), allow_unicode=True, sort_keys=False)
 
 
 def _default_verification() -> object:

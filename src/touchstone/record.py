@@ -124,7 +124,10 @@ class LoadTime:
 
 @dataclass(frozen=True)
 class EngineFacts:
-    """What the engine says it really runs: never what was asked of it."""
+    """What the engine says it really runs: never what was asked of it.
+
+    ``read_bytes_per_step`` are the stored weights that a decoding step of a dense model must read: all but the input embedding.
+    """
 
     engine: str
     version: str
@@ -139,7 +142,7 @@ class EngineFacts:
     options: Mapping[str, object]
     loads: tuple[LoadTime, ...] = ()
     memory_total_bytes: int | None = None
-    shape: Mapping[str, object] | None = None
+    read_bytes_per_step: int | None = None
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,17 @@ class Run:
     header: Mapping[str, object]
     trials: tuple[Trial, ...]
     samples: tuple[Sample, ...]
+
+    @property
+    def status(self) -> str:
+        """How the run ended. One that was killed could not say so: whoever reads it later finds it still "running"."""
+        status = str(self.header.get("status"))
+        return "incomplete" if status in {"created", "running"} else status
+
+    def tried(self, case: str) -> tuple[Trial, ...]:
+        """The measured trials of ``case``, and those of any phase in which it failed: a failure is a result too."""
+        return tuple(trial for trial in self.trials if trial.case == case and (
+            trial.phase is Phase.MEASURED or trial.status is not Status.OK))
 
     def measured(self, case: str | None = None) -> tuple[Trial, ...]:
         """The trials that enter the result of ``case`` (of all cases where None), in the order they were played."""

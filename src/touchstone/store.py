@@ -20,6 +20,7 @@ from touchstone.record import MemoryPeaks, Phase, Record, Run, Sample, Status, T
 SCHEMA = 2
 HEADER = "run.json"
 PARTS = "parts"
+_MAGIC = b"PAR1"
 
 Row = dict[str, Any]
 _KEY = {"launch": "int64", "process": "int64", "sequence": "int64"}
@@ -216,16 +217,27 @@ def _read_table(directory: Path, table: str) -> list[Row]:
 def _read_parquet(path: Path) -> list[Row]:
     from arro3.io import read_parquet
 
+    if not _is_whole(path):
+        raise _damaged(path, "cut short")
     try:
         table = read_parquet(str(path)).read_all()
         columns = {name: table.column(name).to_pylist() for name in table.column_names}
-    except Exception as error:  # the library raises plain Exception for a damaged file
-        raise DataError("{path} is damaged or was only half written ({why}).",
-                        "Nothing else is lost: move that file away to read the rest, or go on with the run: "
-                        "touchstone run --resume {directory}",
-                        path=path, why=" ".join(str(error).split())[:200], directory=_run_of(path)) from error
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # the library panics, outside Exception, on some damaged pages
+        raise _damaged(path, " ".join(str(error).split())[:200]) from error
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
-def _run_of(path: Path) -> Path:
-    return path.parent.parent if path.parent.name == PARTS else path.parent
+def _is_whole(path: Path) -> bool:
+    """Whether the file has Parquet's mark at both ends and room for the footer it announces."""
+    content = path.read_bytes()
+    footer = int.from_bytes(content[-8:-4], "little")
+    return content[:4] == _MAGIC == content[-4:] and footer + 12 <= len(content)
+
+
+def _damaged(path: Path, why: str) -> DataError:
+    directory = path.parent.parent if path.parent.name == PARTS else path.parent
+    return DataError("{path} is damaged or was only half written ({why}).",
+                     "Nothing else is lost: move that file away to read the rest, then go on with the run: "
+                     "touchstone run --resume {directory}", path=path, why=why, directory=directory)

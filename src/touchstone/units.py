@@ -37,6 +37,6 @@ def _leading_zeros(value: float) -> int:
     return zeros
 
 
-def gigabytes(size_bytes: int | float) -> str:
+def gigabytes(size_bytes: float) -> str:
     """Both readings of a size, because the two are mixed up everywhere: ``15.23 GB (14.18 GiB)``."""
     return f"{significant(size_bytes / BYTES_PER_GB)} GB ({significant(size_bytes / BYTES_PER_GIB)} GiB)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -68,7 +68,8 @@ def _rotated(name: str, weights: Weights, shape: ModelShape) -> Weights:
     heads = {"q": shape.heads, "k": shape.kv_heads}.get(name.rpartition("_proj.weight")[0][-1:])
     if "self_attn" not in name or heads is None:
         return weights
-    return weights.reshape(heads, 2, -1, weights.shape[-1]).swapaxes(1, 2).reshape(weights.shape)
+    rotated: Weights = weights.reshape(heads, 2, -1, weights.shape[-1]).swapaxes(1, 2).reshape(weights.shape)
+    return rotated
 
 
 def _add_sizes(writer: GGUFWriter, shape: ModelShape, name: str) -> None:
@@ -85,18 +86,18 @@ def _add_sizes(writer: GGUFWriter, shape: ModelShape, name: str) -> None:
     writer.add_vocab_size(shape.vocab_size)
 
 
-def _add_tokenizer(writer: GGUFWriter, tokenizer: dict[str, dict[str, object]]) -> None:
+def _add_tokenizer(writer: GGUFWriter, tokenizer: dict[str, Any]) -> None:
     import gguf
 
-    ids: dict[str, int] = tokenizer["model"]["vocab"]  # type: ignore[assignment]
+    ids: dict[str, int] = tokenizer["model"]["vocab"]
     tokens = sorted(ids, key=ids.__getitem__)
-    kinds = {token: gguf.TokenType.CONTROL for token in vocabulary.CONTROL_TOKENS}
-    kinds |= {token: gguf.TokenType.USER_DEFINED for token in vocabulary.THINK_TOKENS}
+    kinds = {**dict.fromkeys(vocabulary.CONTROL_TOKENS, gguf.TokenType.CONTROL),
+             **dict.fromkeys(vocabulary.THINK_TOKENS, gguf.TokenType.USER_DEFINED)}
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list(tokens)
     writer.add_token_types([kinds.get(token, gguf.TokenType.NORMAL) for token in tokens])
-    writer.add_token_merges(tokenizer["model"]["merges"])  # type: ignore[arg-type]
+    writer.add_token_merges(tokenizer["model"]["merges"])
     writer.add_bos_token_id(tokens.index(vocabulary.BOS))
     writer.add_eos_token_id(tokens.index(vocabulary.EOS))
     writer.add_pad_token_id(tokens.index(vocabulary.PAD))

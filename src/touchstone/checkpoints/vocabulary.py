@@ -52,11 +52,7 @@ def _invented_words() -> Iterator[str]:
     syllables = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
     for length in count(2):
         for number in range(len(syllables) ** length):
-            parts = []
-            for _ in range(length):
-                number, place = divmod(number, len(syllables))
-                parts.append(syllables[place])
-            yield "".join(parts)
+            yield "".join(syllables[number // len(syllables) ** place % len(syllables)] for place in range(length))
 
 
 def build(vocab_size: int) -> Vocabulary:

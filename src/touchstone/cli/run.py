@@ -53,7 +53,7 @@ def run(**given: Any) -> int:
     from touchstone.cli.progress import Progress
     from touchstone.errors import UsageError
     from touchstone.measure.launches import Control, Launches
-    from touchstone.plan import Plan
+    from touchstone.plan import LOCK, Plan, plan_text
     from touchstone.report.i18n import translator
 
     lang = language.chosen(lang=given["lang"])
@@ -68,6 +68,7 @@ def run(**given: Any) -> int:
     else:
         directory, header = _new_run(given)
         store.create(directory, header)
+        (directory / LOCK).write_text(plan_text(header["plan"]), encoding="utf-8")
     translate = translator(lang)
     progress = Progress(Plan.model_validate(header["plan"]), translate, given["ui"])
     control = Control()

@@ -12,6 +12,7 @@ from touchstone.judge.analysis import analyse
 from touchstone.judge.audit import judge_run, trust
 from touchstone.judge.summarize import summarize
 from touchstone.judge.verification import texts
+from touchstone.plan import LOCK
 from touchstone.record import Run
 
 
@@ -26,22 +27,16 @@ def findings_of(run: Run) -> Findings:
     launches = header.get("launches")
     facts = _mapping(launches[0]["facts"]) if isinstance(launches, list) and launches else {}
     return Findings(
-        run_id=str(header["id"]), status=_status(header), created=str(header.get("created", "")), plan_name=str(plan["name"]),
+        run_id=str(header["id"]), status=run.status, created=str(header.get("created", "")), plan_name=str(plan["name"]),
         identity=_identity(target, facts), cases=judged, verdicts=verdicts, analysis=analyse(judged), advice=advice, silent=silent,
         trust=trust(verdicts), environment=_mapping(header.get("environment")), memory=_memory(facts, judged),
         loads=tuple(load for one in (launches if isinstance(launches, list) else []) for load in one["facts"].get("loads", [])),
-        texts={prompt: records["alone"].text or "" for prompt, records in texts(run.trials).items()}, reproduce=_reproduce(header),
+        texts={prompt: records["alone"].text or "" for prompt, records in texts(run.trials).items()}, reproduce=_reproduce(run.path, header),
     )
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
-
-
-def _status(header: Mapping[str, object]) -> str:
-    """A run that was killed could not say so: whoever reads it later finds it still "running"."""
-    status = str(header.get("status"))
-    return "incomplete" if status in {"created", "running"} else status
 
 
 def _identity(target: Mapping[str, Any], facts: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -62,15 +57,18 @@ def _memory(facts: Mapping[str, Any], cases: tuple[CaseFinding, ...]) -> Mapping
     }
 
 
-def _reproduce(header: Mapping[str, Any]) -> tuple[str, ...]:
-    """The command that asks for the same again."""
-    plan, target, asked = _mapping(header["plan"]), _mapping(header["target"]), _mapping(header.get("asked"))
+def _reproduce(path: str, header: Mapping[str, Any]) -> tuple[str, ...]:
+    """The command that plays the same resolved plan on the same target again."""
+    target, asked = _mapping(header["target"]), _mapping(header.get("asked"))
     options = _mapping(target.get("options"))
-    words = ["touchstone", "run", str(asked.get("suite") or plan["name"]), "--engine", str(target["engine"]), "--device",
+    words = ["touchstone", "run", f"{path}/{LOCK}", "--engine", str(target["engine"]), "--device",
              str(target["device"]), "--model", str(asked.get("model") or target["model"])]
     if target["dtype"] != "auto":
         words += ["--dtype", str(target["dtype"])]
-    words += ["--launches", str(plan["launches"]), "--trials", str(plan["trials"]), "--seed", str(plan["seed"])]
-    if options.get("threads"):
-        words += ["--threads", str(options["threads"])]
+    for name, value in options.items():
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words += [flag] if value else []
+        elif value is not None and (name, value) != ("cache", "dynamic"):
+            words += [flag, str(value)]
     return (" ".join(words),)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Any
 
 from touchstone.finding import CaseFinding, Estimate
 from touchstone.judge import metrics, stats
@@ -35,10 +36,10 @@ def summarize(run: Run) -> tuple[CaseFinding, ...]:
     """One finding per case of the plan that was tried at all, in the plan's order."""
     planned = [_Case(case["name"], case.get("title") or {}, case["batch_size"], not case["stop_at_eos"])
                for case in _plan_cases(run)]
-    return tuple(_case(run, case, trials) for case in planned if (trials := run.measured(case.name)))
+    return tuple(_case(run, case, trials) for case in planned if (trials := run.tried(case.name)))
 
 
-def _plan_cases(run: Run) -> Sequence[Mapping[str, object]]:
+def _plan_cases(run: Run) -> Sequence[Mapping[str, Any]]:
     plan = run.header["plan"]
     assert isinstance(plan, Mapping)
     return list(plan["cases"])

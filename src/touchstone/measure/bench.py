@@ -16,13 +16,15 @@ from touchstone.clock import clock_info, now_ns
 from touchstone.errors import EngineError, NotReadyError, UsageError
 from touchstone.measure import environment, page_cache, workloads
 from touchstone.measure.devices import Device, open_device
+from touchstone.measure.devices.cpu import usable_cores
 from touchstone.measure.engines import Engine, Sizes, open_engine
 from touchstone.measure.player import Place, Player
+from touchstone.measure.roofline import memory_read_bytes_per_s
 from touchstone.measure.tape import mark_cost_ns
 from touchstone.message import Message
 from touchstone.plan import Case, Plan, Target
-from touchstone.request import Batch
 from touchstone.record import EngineFacts, LoadTime, Phase, Status, Trial
+from touchstone.request import Batch
 from touchstone.units import gigabytes, seconds
 
 RELOAD_LIMIT_S = 5.0
@@ -55,7 +57,7 @@ class LaunchSpec:
     pilot: bool = True
 
 
-class _Stopped(Exception):
+class _StoppedError(Exception):
     """The user asked to stop; what is finished is kept."""
 
 
@@ -64,7 +66,7 @@ def run_launch(spec: LaunchSpec, judges: Judges, emit: Emit, should_stop: Callab
     launch = _Launch(spec, judges, emit, should_stop)
     try:
         launch.play()
-    except _Stopped:
+    except _StoppedError:
         return False
     finally:
         launch.close()
@@ -83,7 +85,7 @@ class _Launch:
 
     def play(self) -> None:
         self._emit("environment", {"environment": environment.collect(self._device), "clock": vars(clock_info()),
-                                   "mark_cost_ns": round(mark_cost_ns(), 1)})
+                                   "mark_cost_ns": round(mark_cost_ns(), 1), "memory_read_bytes_per_s": self._bandwidth()})
         self._drop_what_cannot_fit()
         facts = self._load()
         self._emit("engine", {"facts": vars(facts) | {"loads": [vars(load) for load in facts.loads]}})
@@ -96,12 +98,15 @@ class _Launch:
         gc.freeze()
         if self._spec.pilot:
             self._observe()
-        for case in self._cases:
-            self._warm_up(case)
+        self._cases = [case for case in self._cases if self._warm_up(case)]
         self._measure()
 
     def close(self) -> None:
         self._engine.stop()
+
+    def _bandwidth(self) -> float | None:
+        """Chips have published figures; a host's memory is measured beside the run."""
+        return round(memory_read_bytes_per_s(usable_cores())) if self._device.kind == "cpu" else None
 
     # ── before ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -113,25 +118,26 @@ class _Launch:
             return
         free = memory.device_total - memory.device_used
         weights, per_token = footprint.weight_bytes or 0, footprint.kv_bytes_per_token or 0
-        fitting, reason = [], ""
+        fitting: list[Case] = []
+        cache = 0
         for case in self._cases:
             tokens = (case.input_tokens or 0) + case.output_tokens
             if footprint.max_positions and tokens > footprint.max_positions:
                 raise UsageError("Case {case} needs {tokens} positions; the model has {positions}.",
                                  "Shorten the prompt or the output.", case=case.name, tokens=tokens,
                                  positions=footprint.max_positions)
-            needed = weights + case.batch_size * tokens * per_token
-            if needed <= free:
+            cache = case.batch_size * tokens * per_token
+            if weights + cache <= free:
                 fitting.append(case)
-                continue
-            reason = (f"needs {gigabytes(weights)} for weights and {gigabytes(needed - weights)} for the KV cache of "
-                      f"batch {case.batch_size}; {gigabytes(free)} are free")
-            if fitting or len(self._cases) > 1:
-                self._player.refuse(case.name, 0, case.batch_size, reason)
+            else:
+                self._player.refuse(case.name, 0, case.batch_size,
+                                    f"weights {gigabytes(weights)} + KV cache {gigabytes(cache)} > free {gigabytes(free)}")
         if self._cases and not fitting:
-            raise NotReadyError("Nothing of this plan fits on {device}: it {reason}.",
+            raise NotReadyError("Nothing of this plan fits on {device}: weights of {weights} and a KV cache of {cache} for a "
+                                "batch of {batch}, and {free} are free.",
                                 "Use a smaller batch, shorter sequences, a smaller dtype or model.",
-                                device=self._device.torch_name, reason=reason)
+                                device=self._device.torch_name, weights=gigabytes(weights), cache=gigabytes(cache),
+                                batch=self._cases[-1].batch_size, free=gigabytes(free))
         self._cases = fitting
 
     def _load(self) -> EngineFacts:
@@ -178,26 +184,31 @@ class _Launch:
         case = next((case for case in self._cases if case.speed), None)
         if case is None or not self._plan.observer_pairs:
             return
-        self._play(case, 0, Phase.WARMUP)
+        if self._play(case, 0, Phase.WARMUP).status is not Status.OK:
+            return
         for index in range(self._plan.observer_pairs):
             pair = [Phase.PILOT_PLAIN, Phase.PILOT_MARKED]
             for phase in pair if index % 2 == 0 else reversed(pair):
                 self._play(case, index, phase)
 
-    def _warm_up(self, case: Case) -> None:
-        """Full runs of the same shape: a fixed number, or as many as a pilot finds (then frozen for every launch)."""
+    def _warm_up(self, case: Case) -> bool:
+        """Full runs of the same shape: a fixed number, or as many as a pilot finds (then frozen for every launch).
+
+        Returns whether they all succeeded; a case that fails here is not measured, and its failure is its result.
+        """
         frozen = self._spec.warmup.get(case.name)
         wanted = frozen if frozen is not None else self._plan.warmup
         if isinstance(wanted, int):
-            for index in range(wanted):
-                self._play(case, index, Phase.WARMUP)
-            return
+            return all(self._play(case, index, Phase.WARMUP).status is Status.OK for index in range(wanted))
         trials: list[Trial] = []
         found = None
         while found is None and len(trials) < PILOT_CAP:
             trials.append(self._play(case, len(trials), Phase.PILOT_WARMUP))
+            if trials[-1].status is not Status.OK:
+                return False
             found = self._judges.steady(trials)
         self._emit("warmup", {"case": case.name, "count": found if found is not None else PILOT_CAP, "steady": found is not None})
+        return True
 
     # ── measurement ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -239,7 +250,7 @@ class _Launch:
 
     def _play(self, case: Case, index: int, phase: Phase) -> Trial:
         if self._should_stop():
-            raise _Stopped
+            raise _StoppedError
         # Warm-ups and pilots take prompts that no measured trial has.
         return self._player.play(case.name, index, phase, self._batch(case, index if phase is Phase.MEASURED else -1 - index))
 

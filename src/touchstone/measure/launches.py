@@ -11,13 +11,14 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from touchstone import errors, store
 from touchstone.clock import now_ns, wall_time
 from touchstone.errors import EngineError, TouchstoneError
+from touchstone.measure.engines import engine_row
 from touchstone.measure.telemetry import PERIOD_S, Sampler
 from touchstone.plan import Plan, Target
 from touchstone.record import Phase, Status, Trial
@@ -32,13 +33,13 @@ class Control:
     """How the person at the keyboard reaches a run: ``stop`` once lets the current trial end, twice ends it now."""
 
     requests: int = 0
-    _child: subprocess.Popen[str] | None = field(default=None, repr=False)
+    child: subprocess.Popen[str] | None = None
 
     def stop(self) -> None:
         """Ask to stop; a second call kills the process that is measuring."""
         self.requests += 1
-        if self._child is not None and self._child.poll() is None:
-            self._child.send_signal(signal.SIGTERM if self.requests == 1 else signal.SIGKILL)
+        if self.child is not None and self.child.poll() is None:
+            self.child.send_signal(signal.SIGTERM if self.requests == 1 else signal.SIGKILL)
 
 
 class Launches:
@@ -94,7 +95,7 @@ class Launches:
         measured = [trial for trial in trials if trial.phase is Phase.MEASURED]
         done = [(trial.case, trial.index) for trial in measured if trial.status is Status.OK]
         skip = {trial.case for trial in measured if trial.status is not Status.OK}
-        skip |= {trial.case for trial in trials if trial.status is Status.KILLED}
+        skip |= {trial.case for trial in trials if trial.status is not Status.OK and trial.phase is not Phase.VERIFY}
         return done, skip, 1 + max((trial.process for trial in trials), default=-1)
 
     def _missing(self, done: Sequence[tuple[str, int]], skip: set[str]) -> bool:
@@ -114,8 +115,9 @@ class Launches:
             [*self._command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output, text=True, encoding="utf-8",
             env=self._environment(), start_new_session=True,  # Ctrl-C reaches the parent alone, which decides
         ) as child:
-            self._control._child = child
-            assert child.stdin and child.stdout
+            self._control.child = child
+            assert child.stdin is not None
+            assert child.stdout is not None
             json.dump(spec, child.stdin)
             child.stdin.close()
             failure: TouchstoneError | None = None
@@ -129,9 +131,9 @@ class Launches:
         return code
 
     def _environment(self) -> dict[str, str]:
-        """The child's variables. Passive waiting: spinning threads cost 3.7x where cores are shared, and nothing elsewhere."""
+        """The child's variables; what the user has set comes first. All of them are recorded in the environment."""
         threads = self._target.options.threads
-        chosen = {"OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1",
+        chosen = {**engine_row(self._target.engine)[1].variables, "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1",
                   "PYTHONUNBUFFERED": "1", **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
         return {**chosen, **os.environ}
 
@@ -143,7 +145,7 @@ class Launches:
             self._current = (content["case"], Phase(content["phase"]), content["index"])
         elif kind == "environment":
             self._header.setdefault("environment", content["environment"])
-            self._header.update(clock=content["clock"], mark_cost_ns=content["mark_cost_ns"])
+            self._header.update({name: content[name] for name in ("clock", "mark_cost_ns", "memory_read_bytes_per_s")})
         elif kind == "engine":
             self._header.setdefault("launches", []).append({"launch": launch, "facts": content["facts"]})
         elif kind == "warmup":
@@ -159,7 +161,7 @@ class Launches:
     def _note_crash(self, launch: int, process: int, code: int) -> None:
         """A child died without a word: keep what it was playing as a failed trial, so that the case is not tried again."""
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        if self._current is None or self._current[1] in {Phase.VERIFY}:
+        if self._current is None or self._current[1] is Phase.VERIFY:
             raise EngineError("The measuring process died while loading or verifying ({how}): {log}",
                               "The whole log: {path}", how=how, log=self._log_tail(launch),
                               path=self._directory / f"launch-{launch}.log")

@@ -6,6 +6,7 @@ import ctypes
 import mmap
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 
 def evict(paths: Sequence[str]) -> None:
@@ -31,12 +32,12 @@ def resident_fraction(paths: Sequence[str]) -> float | None:
 
 
 def _resident_pages(path: str) -> tuple[int, int] | None:
-    size = os.path.getsize(path)
+    size = Path(path).stat().st_size
     if size == 0:
         return 0, 0
     pages = -(-size // mmap.PAGESIZE)
     flags = (ctypes.c_ubyte * pages)()
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ) as mapped:
+    with Path(path).open("rb") as file, mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ) as mapped:
         # numpy gives the address of a read-only map; ctypes itself insists on a writable one.
         import numpy as np
 

@@ -74,7 +74,7 @@ class Player:
             output = self._engine.generate(prepared, tape, marked=marked)
             device.synchronize()
             tape.stop()
-        except Exception as error:  # whatever an engine raises is a fact about the trial, and ends in its record
+        except Exception as error:  # noqa: BLE001 - whatever an engine raises is a fact about the trial, and ends in its record
             tape.stop()
             status = Status.OUT_OF_MEMORY if self._engine.is_out_of_memory(error) else Status.ERROR
             device.release()

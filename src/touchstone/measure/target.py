@@ -38,7 +38,7 @@ def resolve(*, engine: str | None, device: str | None, model: str | None, dtype:
 
 
 def _best_device() -> str:
-    """npu before cuda before cpu, among those that are there and that an installed engine can use."""
+    """An NPU before a GPU before the CPU, among those that are there and that an installed engine can use."""
     for kind in DEVICE_KINDS:
         if present(kind) and any(kind in row.dtypes and is_installed(row) for row in ENGINES.values()):
             return kind
@@ -46,7 +46,7 @@ def _best_device() -> str:
 
 
 def _best_engine(kind: str, model: str | None) -> str:
-    """transformers on an accelerator or for a checkpoint directory; llama.cpp, which needs no torch, on a CPU."""
+    """The one that needs no torch, llama.cpp, on a CPU for its own files; transformers on an accelerator or for a checkpoint directory."""
     order = ["transformers", "llama.cpp"]
     own = model is None or (model in SHAPES and model not in ON_DEVICE_ONLY)
     if kind == "cpu" and (own or str(model).endswith(".gguf")):

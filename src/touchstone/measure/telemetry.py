@@ -28,7 +28,7 @@ class Sampler:
         self._started_ns, self._started_cpu_ns = now_ns(), cpu_time_ns()
         psutil.cpu_percent(None)
 
-    def __enter__(self) -> Sampler:
+    def __enter__(self) -> Sampler:  # noqa: PYI034 - typing.Self needs Python 3.11
         self._thread.start()
         return self
 

@@ -14,7 +14,7 @@ _LATENCIES = ("ttft", "tpot", "itl", "e2e")
 _SINGLE = ("decode_speed", "output_throughput", "peak_memory")
 
 
-def to_json(findings: Findings, translate: Translate, lang: str) -> str:
+def to_json(findings: Findings, translate: Translate, lang: str) -> str:  # noqa: ARG001 - the signature of every face
     """The findings as one JSON object, numbers in SI units."""
     document = {
         "schema": SCHEMA,

@@ -41,8 +41,9 @@ def _grid(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def _head(findings: Findings, said: Say) -> str:
     one = findings.identity
     lines = [f"# {cell(one['model'])} {cell(one['dtype'])} · {cell(one['engine'])} · {cell(one.get('device_name') or one['device'])}",
-             "", f"{said(say('Suite'))} {cell(findings.plan_name)} · {cell(findings.created)} · {said(say('run'))} {findings.run_id} · "
-             f"{cell(findings.status)}", "", f"**{said(say('Verdict'))}: {said(TRUST_WORDS[findings.trust])}**"]
+             "", " · ".join([f"{said(say('Suite'))} {cell(findings.plan_name)}", cell(findings.created),
+                             f"{said(say('run'))} {findings.run_id}", cell(findings.status)]),
+             "", f"**{said(say('Verdict'))}: {said(TRUST_WORDS[findings.trust])}**"]
     for verdict in table.gravest(findings.verdicts, 3):
         where = f" ({cell(verdict.case)})" if verdict.case else ""
         cure = f" → `{plain(said(verdict.cure))}`" if verdict.cure else ""

@@ -66,7 +66,8 @@ def _times_add_up(evidence: Evidence, rule: str) -> Iterator[Verdict]:
 
 def _residue(record: Record) -> float:
     ttft, tpot, e2e = metrics.ttft(record), metrics.tpot(record), metrics.e2e(record)
-    assert ttft is not None and tpot is not None and e2e is not None
+    if ttft is None or tpot is None or e2e is None:
+        raise ValueError("a record with later tokens has a first and a last one")
     return max(e2e - ttft - metrics.later_tokens(record) * tpot, e2e - ttft - sum(metrics.gaps(record)), key=abs)
 
 

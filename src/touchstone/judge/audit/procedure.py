@@ -23,17 +23,18 @@ SLOW_FIRST_LIMIT = 0.10
 DRIFT_LIMIT = 0.02
 ENGINE_LIMIT = 0.05
 _ENGINE_FLOOR_S = 0.002
+_VALUE_BYTES = {"fp32": 4, "fp16": 2, "bf16": 2}
 
 
 def _complete(evidence: Evidence, rule: str) -> Iterator[Verdict]:
-    status = evidence.run.header.get("status")
+    status = evidence.run.status
     if status != "complete":
         yield Verdict(rule, Judgement.SUSPECT, say("the run is {status}: some trials are missing", status=status),
                       cure=say("touchstone run --resume {directory}", directory=evidence.run.path))
     for case in evidence.cases:
         if not case.failed:
             continue
-        trial = next(trial for trial in evidence.run.measured(case.name) if trial.status is not Status.OK
+        trial = next(trial for trial in evidence.run.tried(case.name) if trial.status is not Status.OK
                      or any(record.status is not Status.OK for record in trial.records))
         cure = say("use a smaller batch, shorter sequences, a smaller dtype or model") \
             if trial.status in {Status.OUT_OF_MEMORY, Status.KILLED} else None
@@ -60,7 +61,7 @@ def _dtype(evidence: Evidence, rule: str) -> Iterator[Verdict]:
     asked, stored = evidence.target["dtype"], evidence.facts.get("dtypes")
     if not isinstance(stored, Mapping) or not stored:
         return
-    most = max(stored, key=lambda name: stored[name])
+    most = max(stored, key=lambda name: stored[name] / _VALUE_BYTES.get(name, 1))  # of the values, not of the bytes
     listed = ", ".join(f"{name} {100 * size / sum(stored.values()):.0f} %" for name, size in stored.items())
     status = Judgement.PASS if asked in {most, "auto"} else Judgement.INCONSISTENT
     yield Verdict(rule, status, say("asked for {asked}; the weights are stored as {listed}", asked=asked, listed=listed))
@@ -71,6 +72,8 @@ def _observer(evidence: Evidence, rule: str) -> Iterator[Verdict]:
     plain = [trial for trial in evidence.run.trials if trial.phase is Phase.PILOT_PLAIN and trial.status is Status.OK]
     marked = {trial.index: trial for trial in evidence.run.trials if trial.phase is Phase.PILOT_MARKED and trial.status is Status.OK}
     pairs = [(_duration(marked[trial.index]), _duration(trial)) for trial in plain if trial.index in marked]
+    if not any(case.speed for case in evidence.cases):
+        return
     if not pairs:
         yield Verdict(rule, Judgement.CANNOT_TELL, say("no pilot measured what watching costs"))
         return

@@ -67,7 +67,7 @@ def open_accelerator(kind: str, index: int) -> Accelerator:
         import torch
 
         if kind == "npu":
-            import torch_npu  # type: ignore[import-not-found]  # noqa: F401 - registers torch.npu
+            import torch_npu  # noqa: F401 - registers torch.npu
     except ImportError as error:
         if any(mark in str(error) for mark in _CANN_MISSING):
             raise NotReadyError("torch_npu {version} is installed but CANN is missing: {error}.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from touchstone.errors import NotReadyError, unknown_name
@@ -89,6 +89,7 @@ class EngineRow:
     extra: str
     dtypes: Mapping[str, tuple[str, ...]]
     default_dtype: Mapping[str, str]
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 _TORCH_DTYPES = ("fp32", "fp16", "bf16", "int8")
@@ -99,6 +100,9 @@ ENGINES: Mapping[str, EngineRow] = {
         # int8 is torchao's weight quantisation, which has no kernels for Ascend.
         dtypes={"cpu": _TORCH_DTYPES, "cuda": _TORCH_DTYPES, "npu": ("fp32", "fp16", "bf16")},
         default_dtype={"cpu": "fp32", "cuda": "fp16", "npu": "fp16"},
+        # Spinning threads cost torch 3.7x where cores are shared. llama.cpp meets a barrier hundreds of times a token and
+        # loses 4.7x without them (docs/design/0002-thread-waiting.md), so this is the engine's choice, not the run's.
+        variables={"OMP_WAIT_POLICY": "PASSIVE"},
     ),
     "llama.cpp": EngineRow(
         path="touchstone.measure.engines.llamacpp:LlamaCppEngine", distributions=("xllamacpp", "gguf"), extra="llamacpp",

@@ -6,25 +6,26 @@ The prompt cache is off, so every prompt is really processed.
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
-import urllib.request
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from touchstone.checkpoints import synthetic
 from touchstone.errors import EngineError, UsageError
 from touchstone.measure import thinking
 from touchstone.measure.devices import Device, installed
 from touchstone.measure.engines import Footprint, Sizes, Vocabulary
+from touchstone.measure.engines.gguf_facts import GgufFacts, read_gguf
 from touchstone.measure.tape import Tape
 from touchstone.plan import ChatMessage, Target
 from touchstone.record import EngineFacts, Record, Status
 from touchstone.request import Batch, Request
 from touchstone.units import NS_PER_MS
-
-_DTYPE_NAMES = {"F32": "fp32", "F16": "fp16", "BF16": "bf16", "Q8_0": "int8"}
 
 
 class LlamaCppEngine:
@@ -34,6 +35,8 @@ class LlamaCppEngine:
         self.device = device
         self._target = target
         self._path = _gguf_path(target)
+        self._gguf = read_gguf(self._path)
+        _check_dtype(target, self._path, self._gguf)
         self._server: Any = None
         _refuse_options(target)
 
@@ -41,27 +44,26 @@ class LlamaCppEngine:
         return [str(self._path)]
 
     def footprint(self) -> Footprint:
-        fields = _reader(self._path).fields
-        family = _field(fields, "general.architecture")
-        return Footprint(sum(_tensor_bytes(self._path).values()), self._kv_bytes_per_token(fields, family),
-                         _field(fields, f"{family}.context_length"))
+        values = self._gguf.kv_values_per_token
+        return Footprint(sum(self._gguf.dtypes.values()), None if values is None else values * self._kv_value_bytes,
+                         self._gguf.max_positions)
 
     def start(self, sizes: Sizes) -> EngineFacts:
         import xllamacpp
 
-        tensors = _tensor_bytes(self._path)
         self._server = self._open_server(xllamacpp, sizes)
         options = self._target.options
         return EngineFacts(
             engine="llama.cpp", version=f"xllamacpp {installed('xllamacpp')}", device=self.device.torch_name,
             device_name=str(self.device.identity()["name"]), model=str(self._path),
-            random_weights=synthetic.is_random(self._path.parent), dtypes=tensors, weight_bytes=sum(tensors.values()),
-            parameters=sum(int(tensor.n_elements) for tensor in _reader(self._path).tensors),
+            random_weights=synthetic.is_random(self._path.parent), dtypes=self._gguf.dtypes,
+            weight_bytes=sum(self._gguf.dtypes.values()), parameters=self._gguf.parameters,
             kv_bytes_per_token=self.footprint().kv_bytes_per_token,
             options={"threads": options.threads, "slots": sizes.batch_size, "prompt_cache": False,
                      "flash_attention": "auto", "kv_cache": "fp32" if self._kv_value_bytes == 4 else "fp16",
                      "context_tokens": sizes.sequence_tokens, "system": xllamacpp.get_system_info().strip()},
             memory_total_bytes=self.device.memory().device_total,
+            read_bytes_per_step=sum(self._gguf.dtypes.values()) - self._gguf.embedding_bytes,
         )
 
     def _open_server(self, xllamacpp: Any, sizes: Sizes) -> Any:
@@ -87,32 +89,22 @@ class LlamaCppEngine:
         if self._target.dtype == "fp32":
             params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
         try:
-            return xllamacpp.Server(params)
+            server = xllamacpp.Server(params)
         except (RuntimeError, ValueError) as error:
             raise EngineError("llama.cpp could not load {path} for a batch of {batch} sequences of {tokens} tokens: {why}.",
                               "Use a smaller batch or model, or check the file; the launch's log has its own words.",
                               path=self._path, batch=sizes.batch_size, tokens=sizes.sequence_tokens,
                               why=str(error).rstrip(".")) from error
+        # A server that is destroyed before its loop has begun never ends; one answered request proves that it has.
+        server.handle_completions({"prompt": [0], "max_tokens": 1, "cache_prompt": False})
+        return server
 
     @property
     def _kv_value_bytes(self) -> int:
         return 4 if self._target.dtype == "fp32" else 2
 
-    def _kv_bytes_per_token(self, fields: Any, family: str) -> int | None:
-        layers, kv_heads = _field(fields, f"{family}.block_count"), _field(fields, f"{family}.attention.head_count_kv")
-        hidden, heads = _field(fields, f"{family}.embedding_length"), _field(fields, f"{family}.attention.head_count")
-        if not all(isinstance(value, int) for value in (layers, kv_heads, hidden, heads)):
-            return None
-        head_dim = _field(fields, f"{family}.attention.key_length") or hidden // heads
-        return int(2 * layers * kv_heads * head_dim * self._kv_value_bytes)
-
     def vocabulary(self) -> Vocabulary:
-        fields = _reader(self._path).fields
-        kinds = fields["tokenizer.ggml.token_type"].contents()
-        normal = 1  # gguf.TokenType.NORMAL; everything else is control, unknown, byte, unused or added
-        adds_bos = _field(fields, "tokenizer.ggml.add_bos_token")
-        bos = _field(fields, "tokenizer.ggml.bos_token_id") if adds_bos or adds_bos is None else None
-        return Vocabulary(len(kinds), bos, frozenset(i for i, kind in enumerate(kinds) if kind != normal))
+        return Vocabulary(self._gguf.vocabulary_size, self._gguf.bos_id, self._gguf.special_ids)
 
     def encode(self, text: str, *, special: bool) -> list[int]:
         return list(self._ask("/tokenize", {"content": text, "add_special": special, "parse_special": False})["tokens"])
@@ -125,11 +117,12 @@ class LlamaCppEngine:
         return list(tokens) if bos is None or tokens[:1] == [bos] else [bos, *tokens]
 
     def _ask(self, path: str, body: object) -> Any:
-        request = urllib.request.Request(self._server.listening_address + path, data=json.dumps(body).encode(),
-                                         headers={"Content-Type": "application/json"})
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, timeout=60) as response:
-            return json.load(response)
+        """The library tokenizes only behind its HTTP port. http.client knows no proxies, which have no business here."""
+        address = urlsplit(self._server.listening_address)
+        connection = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=60)
+        with contextlib.closing(connection):
+            connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+            return json.load(connection.getresponse())
 
     def prepare(self, batch: Batch) -> tuple[bytes, bytes]:
         """The bodies of the streamed and of the plain request."""
@@ -219,11 +212,14 @@ def _gguf_path(target: Target) -> Path:
     if path.suffix != ".gguf":
         raise UsageError("llama.cpp reads GGUF files; {path} is not one.",
                          "Give a .gguf file, or use --engine transformers.", path=path)
-    found = max((size, dtype) for dtype, size in _tensor_bytes(path).items())[1]
-    if target.dtype not in {"auto", found}:
-        raise UsageError("{path} holds {found} weights, not {dtype}; llama.cpp does not convert them.",
-                         "Leave --dtype out, or give a file in that type.", path=path, found=found, dtype=target.dtype)
     return path
+
+
+def _check_dtype(target: Target, path: Path, facts: GgufFacts) -> None:
+    if target.dtype not in {"auto", facts.main_dtype}:
+        raise UsageError("{path} holds {found} weights, not {dtype}; llama.cpp does not convert them.",
+                         "Leave --dtype out, or give a file in that type.", path=path, found=facts.main_dtype,
+                         dtype=target.dtype)
 
 
 def _refuse_options(target: Target) -> None:
@@ -231,25 +227,3 @@ def _refuse_options(target: Target) -> None:
     for name in ("attention", "cache", "compile", "device_graph", "trust_remote_code"):
         if getattr(target.options, name) != getattr(defaults, name):
             raise UsageError("The engine llama.cpp has no option {name}.", "It takes: threads.", name=name.replace("_", "-"))
-
-
-def _reader(path: Path) -> Any:
-    import gguf
-
-    try:
-        return gguf.GGUFReader(path)
-    except (OSError, ValueError) as error:
-        raise EngineError("{path} is not a readable GGUF file: {error}.", "", path=path, error=error) from error
-
-
-def _tensor_bytes(path: Path) -> dict[str, int]:
-    """Bytes of weights by storage type, as the file has them."""
-    totals: dict[str, int] = defaultdict(int)
-    for tensor in _reader(path).tensors:
-        name = tensor.tensor_type.name
-        totals[_DTYPE_NAMES.get(name, name.lower())] += int(tensor.n_bytes)
-    return dict(totals)
-
-
-def _field(fields: Any, name: str) -> Any:
-    return fields[name].contents() if name in fields else None

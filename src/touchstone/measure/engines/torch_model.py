@@ -30,7 +30,7 @@ def load(target: Target, directory: Path, shape: ModelShape | None, device: Devi
         if target.dtype == "int8":
             _quantize(model)
         if target.options.compile:
-            _compile(model, device, graph=target.options.device_graph)
+            _compile(model, graph=target.options.device_graph)
     except (ImportError, OSError, ValueError, RuntimeError) as error:
         if is_out_of_memory(error):
             raise EngineError("{model} in {dtype} does not fit on {device}: {why}.",
@@ -115,11 +115,16 @@ def _quantize(model: Any) -> None:
     quantize_(model, Int8WeightOnlyConfig())
 
 
-def _compile(model: Any, device: Device, *, graph: bool) -> None:
+def _compile(model: Any, *, graph: bool) -> None:
     import torch
 
     mode = "reduce-overhead" if graph else "default"
     model.forward = torch.compile(model.forward, mode=mode)
+
+
+def attention_of(model: Any) -> str:
+    """The attention implementation in use; the library keeps it in a private field and has no other place for it."""
+    return str(model.config._attn_implementation)  # noqa: SLF001
 
 
 def stored_bytes(model: Any) -> tuple[dict[str, int], int]:
@@ -129,6 +134,14 @@ def stored_bytes(model: Any) -> tuple[dict[str, int], int]:
         for tensor in _plain_tensors(parameter.data):
             totals[_SHORT.get(str(tensor.dtype), str(tensor.dtype))] += tensor.nbytes
     return dict(totals), sum(totals.values())
+
+
+def read_bytes_per_step(model: Any) -> int:
+    """Stored bytes without the input embedding (a step gathers one row of it), unless the output head shares it."""
+    embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
+    shared = head is not None and head.weight is embedding.weight
+    gathered = 0 if shared else sum(tensor.nbytes for tensor in _plain_tensors(embedding.weight.data))
+    return stored_bytes(model)[1] - gathered
 
 
 def _plain_tensors(tensor: Any) -> Iterator[Any]:

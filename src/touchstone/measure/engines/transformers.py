@@ -7,7 +7,6 @@ the token chosen; it waits for the device and stamps. The same call without it m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,7 @@ class TransformersEngine:
     def model_files(self) -> Sequence[str]:
         return [str(path) for path in sorted(self._directory.glob("*.safetensors"))]
 
-    def start(self, sizes: Sizes) -> EngineFacts:
+    def start(self, sizes: Sizes) -> EngineFacts:  # noqa: ARG002 - its cache grows as it generates
         import torch
         import transformers
 
@@ -52,7 +51,6 @@ class TransformersEngine:
         self._tokenizer = self._load_tokenizer(transformers)
         self._model = torch_model.load(self._target, self._directory, self._shape, self.device)
         self._take_over_generation_config(transformers)
-        shape = self._known_shape()
         dtypes, weight_bytes = torch_model.stored_bytes(self._model)
         return EngineFacts(
             engine="transformers", version=f"transformers {transformers.__version__}, torch {torch.__version__}",
@@ -60,11 +58,11 @@ class TransformersEngine:
             random_weights=self._shape is not None or synthetic.is_random(self._directory), dtypes=dtypes,
             weight_bytes=weight_bytes, parameters=sum(p.numel() for p in self._model.parameters()),
             kv_bytes_per_token=self.footprint().kv_bytes_per_token,
-            options={"threads": torch.get_num_threads(), "attention": self._model.config._attn_implementation,
+            options={"threads": torch.get_num_threads(), "attention": torch_model.attention_of(self._model),
                      "cache": options.cache, "compile": options.compile, "device_graph": options.device_graph,
                      "trust_remote_code": options.trust_remote_code,
                      **({"quantization": f"torchao {installed('torchao')} int8 weights"} if self._target.dtype == "int8" else {})},
-            memory_total_bytes=self.device.memory().device_total, shape=None if shape is None else asdict(shape),
+            memory_total_bytes=self.device.memory().device_total, read_bytes_per_step=torch_model.read_bytes_per_step(self._model),
         )
 
     def _load_tokenizer(self, transformers: Any) -> Any:
@@ -194,7 +192,7 @@ class _Marker:
         self._synchronize = device.synchronize
         self._never: Any = None
 
-    def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+    def __call__(self, input_ids: Any, _scores: Any, **_: Any) -> Any:
         self._synchronize()
         self._tape.mark()
         if self._never is None:

@@ -1,0 +1,52 @@
+# Two commands do all the set-up: `make run` and `make test`. Each works from a clean clone.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SUITE ?= six-scenarios
+DEV := babel duckdb hypothesis import-linter mypy pandas pandas-stubs pyarrow pytest ruff types-PyYAML types-psutil
+
+.PHONY: run test test-all check lint types imports i18n docs bench clean
+
+run: $(VENV)/.run
+	$(BIN)/touchstone run $(SUITE)
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.test lint types imports
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check src tests benchmarks
+
+types: $(VENV)/.test
+	$(BIN)/mypy
+
+imports: $(VENV)/.test
+	$(BIN)/lint-imports
+
+i18n: $(VENV)/.test
+	$(BIN)/python tools/catalogues.py
+
+docs: $(VENV)/.test
+	$(BIN)/python tools/generated_docs.py
+
+bench: $(VENV)/.test
+	$(BIN)/python benchmarks/overhead.py
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+# The embedded engine: no torch, no compiler, installed in seconds.
+$(VENV)/.run: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[llamacpp]'
+	touch $@
+
+# torch 2.13.0 is the CPU build where there is no accelerator; a range would take the newest, with CUDA.
+$(VENV)/.test: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[llamacpp,transformers]' $(DEV)
+	touch $@ $(VENV)/.run

@@ -55,10 +55,16 @@ def _garbage(record: Record, random_weights: bool) -> Message | None:
 
 
 def _padding(found: Mapping[str, dict[str, Record]]) -> Message | None:
-    """Inside a batch the text must start as it does alone. Late differences are rounding; early ones everywhere are padding."""
-    batched = [(records["alone"].text or "", records["batch"].text or "") for records in found.values() if "batch" in records]
+    """Inside a batch the text must start as it does alone. Late differences are rounding; early ones are padding.
+
+    Only prompts shorter than the longest of the batch are padded, so only they can show it.
+    """
+    together = [records for records in found.values() if "batch" in records]
+    longest = max((records["batch"].input_tokens or 0 for records in together), default=0)
+    batched = [(records["alone"].text or "", records["batch"].text or "") for records in together
+               if (records["batch"].input_tokens or 0) < longest]
     wrong = sum(_common_prefix(alone, inside) < min(len(alone), _LEAST_TOKENS) // 2 for alone, inside in batched)
-    if batched and wrong * 2 > len(batched):
+    if batched and wrong * 2 >= len(batched):
         return say("{wrong} of {total} prompts give another text inside a batch than alone, as wrong padding does.",
                    wrong=wrong, total=len(batched))
     return None

@@ -60,7 +60,7 @@ class LlamaCppEngine:
             weight_bytes=sum(self._gguf.dtypes.values()), parameters=self._gguf.parameters,
             kv_bytes_per_token=self.footprint().kv_bytes_per_token,
             options={"threads": options.threads, "slots": sizes.batch_size, "prompt_cache": False,
-                     "flash_attention": "auto", "kv_cache": "fp32" if self._kv_value_bytes == 4 else "fp16",
+                     "flash_attention": "off" if self._target.dtype == "fp32" else "auto", "kv_cache": "fp32" if self._kv_value_bytes == 4 else "fp16",
                      "context_tokens": sizes.sequence_tokens, "system": xllamacpp.get_system_info().strip()},
             memory_total_bytes=self.device.memory().device_total,
             read_bytes_per_step=sum(self._gguf.dtypes.values()) - self._gguf.embedding_bytes,
@@ -87,7 +87,9 @@ class LlamaCppEngine:
             params.cpuparams.n_threads = self._target.options.threads
             params.cpuparams_batch.n_threads = self._target.options.threads
         if self._target.dtype == "fp32":
+            # Its flash attention works in halves on long prompts, whatever the cache holds.
             params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+            params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
         try:
             server = xllamacpp.Server(params)
         except (RuntimeError, ValueError) as error:

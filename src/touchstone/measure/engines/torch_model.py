@@ -87,7 +87,8 @@ def _random_model(target: Target, shape: ModelShape, device: Device) -> Any:
             config, dtype=getattr(torch, _NAMES[_compute_dtype(target, device)]), **attention)
     model = model.to_empty(device=device.torch_name)
     # Buffers that are computed, not stored, were left empty as well.
-    model.model.rotary_emb = type(model.model.rotary_emb)(config=config, device=device.torch_name)
+    with torch.device(device.torch_name):
+        model.model.rotary_emb = type(model.model.rotary_emb)(config)
     _fill(model)
     return model
 

@@ -1,0 +1,33 @@
+"""Shared by all tests: the builders' folder on the path, one cache of synthetic checkpoints, no user settings."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+for name in [name for name in os.environ if name.startswith("TOUCHSTONE_")]:
+    del os.environ[name]
+for name in ("LANG", "LC_ALL", "LC_MESSAGES"):
+    os.environ[name] = "C.UTF-8"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of its own for the session, so that tests neither need nor leave anything in the user's."""
+    path = tmp_path_factory.mktemp("cache")
+    os.environ["TOUCHSTONE_CACHE"] = str(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny(cache: Path) -> Path:
+    """The directory of the synthetic model `tiny`."""
+    from touchstone.checkpoints import synthetic
+
+    return synthetic.ensure("tiny")

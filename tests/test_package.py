@@ -1,0 +1,80 @@
+"""The package as it is installed: light, quick to answer, licensed and typed."""
+
+import re
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+import touchstone
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def touchstone_says(*arguments, interpreter=()):
+    return subprocess.run([sys.executable, *interpreter, "-m", "touchstone", *arguments], capture_output=True, text=True,
+                          timeout=60, check=False)
+
+
+def test_the_base_install_pulls_in_no_engine():
+    names = {re.match(r"[A-Za-z0-9_.-]+", line).group().lower() for line in PROJECT["dependencies"]}
+    assert "numpy" in names
+    assert not names & {"torch", "torch-npu", "torchao", "transformers", "tokenizers", "accelerate", "xllamacpp", "gguf", "vllm"}
+
+
+def test_every_engine_has_the_extra_that_its_error_names():
+    from touchstone.measure.engines import ENGINES
+
+    for row in ENGINES.values():
+        extra = {re.match(r"[A-Za-z0-9_.-]+", line).group() for line in PROJECT["optional-dependencies"][row.extra]}
+        assert set(row.distributions) <= extra
+
+
+def test_help_imports_nothing_heavy():
+    done = touchstone_says("--help", interpreter=("-X", "importtime"))
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "click" in imported  # so the list was read
+    assert not imported & {"numpy", "pydantic", "torch", "rich", "yaml", "scipy", "transformers", "xllamacpp", "arro3"}
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("-h",), ("--version",), ("run", "--help"), ("report", "--help")], ids=" ".join)
+def test_it_answers_what_it_is(arguments):
+    done = touchstone_says(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    assert done.stderr == ""
+
+
+def test_help_lists_every_verb_and_no_inner_one():
+    said = touchstone_says("--help").stdout
+    assert re.search(r"^\s+run\s+\w", said, re.MULTILINE)
+    assert re.search(r"^\s+report\s+\w", said, re.MULTILINE)
+    assert not re.search(r"^\s+launch\b", said, re.MULTILINE)
+
+
+def test_the_version_is_one():
+    assert PROJECT["version"] == touchstone.__version__
+    assert touchstone.__version__ in touchstone_says("--version").stdout
+
+
+def test_the_licence_is_apache_2():
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert "Apache License" in text
+    assert "Version 2.0, January 2004" in text
+    assert "END OF TERMS AND CONDITIONS" in text
+    assert PROJECT["license"] == "Apache-2.0"
+    assert PROJECT["license-files"] == ["LICENSE"]
+
+
+@pytest.mark.parametrize("name", ["py.typed", "hardware.toml", "checkpoints/words.txt", "plans/six-scenarios.yaml",
+                                  "report/i18n/zh/LC_MESSAGES/touchstone.mo"])
+def test_what_is_read_at_run_time_is_shipped(name):
+    assert resources.files("touchstone").joinpath(name).is_file()

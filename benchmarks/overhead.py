@@ -32,7 +32,7 @@ from touchstone.measure.player import Place, Player
 from touchstone.measure.tape import Tape
 from touchstone.plan import Case, EngineOptions
 from touchstone.record import Phase, Trial
-from touchstone.request import Batch
+from touchstone.request import Batch, Request
 
 CASE = Case(name="bare", input_tokens=16, output_tokens=128)
 ARTICLE_PROMPT = "What is the capital of China?"
@@ -108,7 +108,7 @@ def _compare_with_articles(engine: Engine, player: Player, pairs: int) -> None:
     prompt = tuple(engine.encode(ARTICLE_PROMPT, special=True))
 
     def batch(tokens: int) -> Batch:
-        return Batch((workloads.Request("article", prompt, tokens),))
+        return Batch((Request("article", prompt, tokens),))
 
     for _ in range(3):
         _bare_call(engine, batch(2))

@@ -16,7 +16,7 @@ import difflib
 from collections.abc import Iterable
 from typing import ClassVar
 
-from touchstone.message import Translate
+from touchstone.message import Message, Translate
 
 
 class TouchstoneError(Exception):
@@ -32,7 +32,9 @@ class TouchstoneError(Exception):
 
     def render(self, translate: Translate) -> str:
         """What happened and what to do next, in the language of ``translate``."""
-        return " ".join(translate(part).format(**self.fields) for part in (self.message, self.cure) if part)
+        fields = {name: value.render(translate) if isinstance(value, Message) else value for name, value in self.fields.items()}
+        message, cure = (translate(part).format(**fields) if part else "" for part in (self.message, self.cure))
+        return message + ("" if not cure or message.endswith("。") else " ") + cure
 
     def __str__(self) -> str:
         return self.render(str)
@@ -60,7 +62,7 @@ class DataError(TouchstoneError):
     exit_code = 3
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
+def unknown_name(kind: Message, name: str, known: Iterable[str]) -> UsageError:
     """A :class:`UsageError` for ``name`` that offers the nearest of the ``known`` names."""
     choices = sorted(known)
     near = difflib.get_close_matches(name.lower(), [choice.lower() for choice in choices], n=1, cutoff=0.5)

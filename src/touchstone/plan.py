@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from touchstone.errors import DataError, UsageError, unknown_name
+from touchstone.message import say
 
 PLAN_SCHEMA = 1
 LOCK = "plan.yaml"
@@ -149,7 +150,7 @@ def load_plan(name_or_path: str, overrides: Mapping[str, Any] | None = None) -> 
     if path.suffix in {".yaml", ".yml"} or path.is_file():
         return parse_plan(_read(path), str(path), overrides)
     if name_or_path not in suite_names():
-        raise unknown_name("suite", name_or_path, suite_names())
+        raise unknown_name(say("suite"), name_or_path, suite_names())
     text = resources.files("touchstone.plans").joinpath(f"{name_or_path}.yaml").read_text(encoding="utf-8")
     return parse_plan(text, name_or_path, overrides)
 

@@ -134,7 +134,9 @@ def test_an_index_too_high_is_not_ready_and_says_how_many_there_are():
     assert checked(Torch(devices=8), "npu", 7).torch_name == "npu:7"
 
 
-@pytest.mark.parametrize(("name", "nearest"), [("cudaa", "cuda"), ("nqu:0", "npu:0"), ("CPUs", "cpu"), ("cuda:x", "cuda:0"), ("cuda:-1", "cuda:0")])
+@pytest.mark.parametrize(("name", "nearest"), [
+    ("cudaa", "cuda"), ("nqu:0", "npu:0"), ("CPUs", "cpu"), ("cuda:x", "cuda:0"), ("cuda:-1", "cuda:0"),
+])
 def test_an_unknown_device_offers_the_nearest(name, nearest):
     with pytest.raises(UsageError, match=rf"Unknown device: {name}\. Did you mean {nearest}\?"):
         open_device(name)

@@ -12,8 +12,8 @@ from touchstone.measure.environment import collect, variables
 KEYS = {"os", "cpu", "governor", "load_average", "memory_total_bytes", "cgroup", "python", "packages", "driver", "cann", "device",
         "variables", "busy_processes", "git"}
 SECRET = "s3cr3t-of-the-house"
-SECRET_NAMES = ("API_KEY", "VLLM_API_KEY", "SGLANG_AUTH_TOKEN", "TOUCHSTONE_PASSWORD", "TORCH_client_secret", "HF_TOKEN", "LLAMA_Passphrase",
-                "ASCEND_CREDENTIALS")
+SECRET_NAMES = ("API_KEY", "VLLM_API_KEY", "SGLANG_AUTH_TOKEN", "TOUCHSTONE_PASSWORD", "TORCH_client_secret", "HF_TOKEN",
+                "LLAMA_Passphrase", "ASCEND_CREDENTIALS")
 
 
 @pytest.fixture(scope="module")

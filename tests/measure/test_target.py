@@ -53,7 +53,8 @@ def test_a_relative_path_is_kept_whole(tiny, monkeypatch):
 
 
 @pytest.mark.parametrize(("said", "meant"), [
-    ("hf", "transformers"), ("transformers", "transformers"), ("llamacpp", "llama.cpp"), ("llama-cpp", "llama.cpp"), ("xllamacpp", "llama.cpp"),
+    ("hf", "transformers"), ("transformers", "transformers"),
+    ("llamacpp", "llama.cpp"), ("llama-cpp", "llama.cpp"), ("xllamacpp", "llama.cpp"), ("llama.cpp", "llama.cpp"),
 ])
 def test_engines_have_aliases(said, meant):
     assert target_of(engine=said).engine == meant

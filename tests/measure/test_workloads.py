@@ -25,8 +25,10 @@ class WordEngine:
         return Vocabulary(1024, BOS if self._bos else None, frozenset(range(4)))
 
     def encode(self, text, *, special):
-        ids = [token for word in text.split() for token in ([self._ids[word]] if word in self._ids else [10 + byte for byte in word.encode()])]
-        return [*(self._bos if special else []), *ids]
+        ids = self._bos[:] if special else []
+        for word in text.split():
+            ids += [self._ids[word]] if word in self._ids else [10 + byte for byte in word.encode()]
+        return ids
 
     def encode_chat(self, messages):
         body = [token for message in messages for token in (USER, *self.encode(message.content, special=False), END)]

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from touchstone.checkpoints import vocabulary
 from touchstone.checkpoints.shape import ON_DEVICE_ONLY, SHAPES, ModelShape, config_of
 from touchstone.errors import DataError, NotReadyError, UsageError, unknown_name
+from touchstone.message import say
 
 Weights = NDArray[Any]
 
@@ -90,7 +91,7 @@ def ensure(name: str, root: Path | None = None) -> Path:
     bytes are not the expected ones, :class:`NotReadyError` when they cannot be written.
     """
     if name not in SHAPES:
-        raise unknown_name("model", name, SHAPES)
+        raise unknown_name(say("model"), name, SHAPES)
     if name in ON_DEVICE_ONLY:
         raise UsageError("The shape {name} is created straight on a device and has no files.",
                          "Use --engine transformers for it, or one of: {files}.",

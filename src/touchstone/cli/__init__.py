@@ -9,6 +9,7 @@ import click
 
 from touchstone import __version__
 from touchstone.errors import TouchstoneError
+from touchstone.message import say
 
 _VERBS: Mapping[str, tuple[str, str]] = {
     "run": ("touchstone.cli.run:run", "Measure a suite on an engine in this machine and print the report."),
@@ -35,7 +36,7 @@ class _Verbs(click.Group):
         from touchstone.errors import unknown_name
 
         if args and not args[0].startswith("-") and args[0] not in _VERBS and args[0] not in _HIDDEN:
-            raise unknown_name("command", args[0], _VERBS)
+            raise unknown_name(say("command"), args[0], _VERBS)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from touchstone.cli import language
+from touchstone.message import say
 
 
 @click.command(context_settings={"show_default": True})
@@ -126,7 +127,7 @@ def _plan(given: dict[str, Any]) -> Any:
     names = [case.name for case in plan.cases]
     for wanted in given["cases"]:
         if wanted not in names:
-            raise unknown_name("case", wanted, names)
+            raise unknown_name(say("case"), wanted, names)
     lengths = {"output_tokens": given["output_len"], "batch_size": given["batch_size"]}
     sizes = {name: value for name, value in lengths.items() if value is not None}
     cases = []

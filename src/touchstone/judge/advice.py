@@ -24,11 +24,11 @@ def advise(cases: Sequence[CaseFinding]) -> tuple[tuple[Advice, ...], tuple[Mess
         for group in series:
             advice += [_best_batch(group)]
     else:
-        silent.append(say("which batch size to use: no two batch sizes of one shape stand"))
+        silent.append(say("which batch size to use: no shape was measured soundly at two batch sizes"))
     advice += _memory(standing)
     advice += [_interactive(group) for group in series or _batch_series(standing)]
     if not standing:
-        silent.append(say("memory and latency: no speed case stands"))
+        silent.append(say("memory and latency: no case of fixed length passed the audit"))
     return tuple(advice), tuple(silent)
 
 
@@ -65,7 +65,7 @@ def _memory(cases: Sequence[CaseFinding]) -> Iterator[Advice]:
     if peaks:
         value, case = max(peaks, key=lambda pair: pair[0] or 0.0)
         yield Advice(say("memory"), say("plan at least {peak}: the highest peak measured, in {case}; longer contexts and larger "
-                                        "batches were not measured and need more", peak=gigabytes(value or 0.0), case=case.name),
+                                        "batches were not measured", peak=gigabytes(value or 0.0), case=case.name),
                      case.name)
 
 

@@ -52,5 +52,8 @@ def _memory(cases: Sequence[CaseFinding]) -> Iterator[tuple[str, Message]]:
     peaks = [(case.metrics["peak_memory"].value or 0.0, case) for case in cases if case.metrics["peak_memory"].value]
     if peaks:
         low, high = min(peaks, key=lambda pair: pair[0]), max(peaks, key=lambda pair: pair[0])
+        if gigabytes(low[0]) == gigabytes(high[0]):
+            yield "peak_memory", say("{peak} in every case", peak=gigabytes(high[0]))
+            return
         yield "peak_memory", say("peaks from {low} ({low_case}) to {high} ({high_case})", low=gigabytes(low[0]), low_case=low[1].name,
                                  high=gigabytes(high[0]), high_case=high[1].name)

@@ -9,7 +9,7 @@ from touchstone.message import Message, say
 from touchstone.record import Phase, Record, Status, Trial
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-_GARBAGE_SHARE = 0.3
+_GARBAGE_SHARE = 1 / 3
 _LEAST_TOKENS = 8
 
 

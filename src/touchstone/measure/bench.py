@@ -170,7 +170,7 @@ class _Launch:
         if problem is not None:
             raise EngineError("The engine's text does not hold up, so nothing was measured: {problem}",
                               "Look at it: touchstone run verify. Check the checkpoint, the dtype and the tokenizer.",
-                              problem=str(problem))
+                              problem=problem)
 
     def _check_prompts(self) -> None:
         """Build a batch of every case now, so that a prompt that cannot be built costs no measurement."""

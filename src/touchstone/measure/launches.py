@@ -20,6 +20,8 @@ from touchstone.clock import now_ns, wall_time
 from touchstone.errors import EngineError, TouchstoneError
 from touchstone.measure.engines import engine_row
 from touchstone.measure.telemetry import PERIOD_S, Sampler
+from touchstone.message import Message
+from touchstone.message import say as say_again  # not a new sentence, so not one to translate
 from touchstone.plan import Plan, Target
 from touchstone.record import Phase, Status, Trial
 
@@ -183,10 +185,23 @@ class Launches:
 def error_event(error: TouchstoneError) -> dict[str, object]:
     """An error as a line for the parent."""
     return {"kind": type(error).__name__, "message": error.message, "cure": error.cure,
-            "fields": {name: str(value) for name, value in error.fields.items()}}
+            "fields": {name: _packed(value) for name, value in error.fields.items()}}
+
+
+def _packed(value: object) -> object:
+    """A message crosses as its template and fields, so that the parent can say it in the user's language."""
+    if isinstance(value, Message):
+        return {"template": value.template, "fields": {name: _packed(one) for name, one in value.fields}}
+    return str(value)
+
+
+def _unpacked(value: Any) -> object:
+    return say_again(value["template"], **{name: _unpacked(one) for name, one in value["fields"].items()}) \
+        if isinstance(value, dict) else value
 
 
 def _error_from(content: Mapping[str, Any]) -> TouchstoneError:
     kind = getattr(errors, content["kind"], EngineError)
-    error: TouchstoneError = kind(content["message"], content["cure"], **content["fields"])
+    fields = {name: _unpacked(value) for name, value in content["fields"].items()}
+    error: TouchstoneError = kind(content["message"], content["cure"], **fields)
     return error

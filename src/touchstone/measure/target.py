@@ -10,6 +10,7 @@ from touchstone.errors import DataError, NotReadyError, UsageError, unknown_name
 from touchstone.measure.devices import DEVICE_KINDS, present
 from touchstone.measure.devices.cpu import usable_cores
 from touchstone.measure.engines import ENGINES, engine_row, is_installed
+from touchstone.message import say
 from touchstone.plan import EngineOptions, Target
 
 _DTYPE_ALIASES = {"float32": "fp32", "float16": "fp16", "half": "fp16", "bfloat16": "bf16", "q8_0": "int8", "w8": "int8"}
@@ -21,7 +22,7 @@ def resolve(*, engine: str | None, device: str | None, model: str | None, dtype:
     device = device or _best_device()
     kind = device.partition(":")[0]
     if kind not in DEVICE_KINDS:
-        raise unknown_name("device", device, DEVICE_KINDS)
+        raise unknown_name(say("device"), device, DEVICE_KINDS)
     name, row = engine_row(engine) if engine else engine_row(_best_engine(kind, model))
     if kind not in row.dtypes:
         raise UsageError("The engine {engine} does not run on {device} here.", "It runs on: {known}.", engine=name,
@@ -75,4 +76,4 @@ def _model(model: str, engine: str) -> str:
         raise NotReadyError("There is no model at {path} on this machine.",
                             "Give a directory with config.json, a .gguf file, or a synthetic model: {known}.",
                             path=model, known=", ".join(SHAPES))
-    raise unknown_name("model", model, SHAPES)
+    raise unknown_name(say("model"), model, SHAPES)

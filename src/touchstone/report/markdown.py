@@ -46,7 +46,7 @@ def _head(findings: Findings, said: Say) -> str:
              "", f"**{said(say('Verdict'))}: {said(TRUST_WORDS[findings.trust])}**"]
     for verdict in table.gravest(findings.verdicts, 3):
         where = f" ({cell(verdict.case)})" if verdict.case else ""
-        cure = f" → `{plain(said(verdict.cure))}`" if verdict.cure else ""
+        cure = f" → {cell(said(verdict.cure))}" if verdict.cure else ""
         lines.append(f"* {said(STATUS_WORDS[verdict.status])}{where}: {cell(said(verdict.message))}{cure}")
     return "\n".join(lines)
 

@@ -17,6 +17,7 @@ _WIDEST = 120
 
 def to_text(findings: Findings, translate: Translate, lang: str) -> str:
     """The report for a terminal, as wide as it is (80 cells where there is none, at most 120)."""
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -37,7 +38,9 @@ def to_text(findings: Findings, translate: Translate, lang: str) -> str:
         console.print()
         grid = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
         for place, column in enumerate(table.COLUMNS):
-            grid.add_column(_folded(said(column)), justify="left" if place in {0, 10} else "right", overflow="fold")
+            header = _folded(said(column))
+            least = 1 if place == 0 else max(map(cell_len, header.splitlines()))
+            grid.add_column(header, justify="left" if place in {0, 10} else "right", overflow="fold", min_width=least)
         for row in table.rows(findings, translate, lang):
             grid.add_row(*map(Text, row))
         console.print(grid)

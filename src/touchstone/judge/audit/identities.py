@@ -11,6 +11,7 @@ from touchstone.message import say
 from touchstone.record import Record, Status
 from touchstone.units import significant
 
+_ROUNDING_S = 1e-6
 _CEILING_SLACK = 0.005
 _IDENTITY_SLACK = 0.02
 
@@ -25,7 +26,7 @@ def _token_counts(evidence: Evidence, rule: str) -> Iterator[Verdict]:
         if wrong:
             first = wrong[0]
             yield Verdict(rule, Judgement.INCONSISTENT, say(
-                "{count} of {total} requests: asked for {asked} tokens, the engine counted {engine}, the events carried {events}",
+                "{count} of {total} requests are miscounted; the first asked for {asked} tokens, the engine counted {engine}, the events carried {events}",
                 count=len(wrong), total=len(records), asked=first.asked_output_tokens, engine=first.output_tokens,
                 events=sum(first.event_tokens)), case.name)
         else:
@@ -59,9 +60,11 @@ def _times_add_up(evidence: Evidence, rule: str) -> Iterator[Verdict]:
         worst = max((abs(_residue(record)) for record in records), default=None)
         if worst is None:
             continue
-        status = Judgement.PASS if worst < 1e-6 else Judgement.INCONSISTENT
-        yield Verdict(rule, status, say("TTFT + later tokens x TPOT gives back E2E within {worst} µs on every request",
-                                        worst=significant(worst * 1e6, 2)), case.name, observed=worst, unit="s")
+        if worst <= _ROUNDING_S:
+            yield Verdict(rule, Judgement.PASS, say("TTFT + later tokens x TPOT gives back E2E on every request"), case.name)
+        else:
+            yield Verdict(rule, Judgement.INCONSISTENT, say("TTFT + later tokens x TPOT misses E2E by up to {worst} ms",
+                                                            worst=significant(worst * 1e3, 3)), case.name, observed=worst, unit="s")
 
 
 def _residue(record: Record) -> float:
@@ -86,7 +89,7 @@ def _throughput_ceiling(evidence: Evidence, rule: str) -> Iterator[Verdict]:
         else:
             # Sequences of a batch that start apart end apart: then the window is longer than one request's time.
             status = Judgement.PASS if abs(gap) <= _IDENTITY_SLACK else Judgement.SUSPECT
-        yield Verdict(rule, status, say("throughput is {gap} % from what TTFT and decode speed give ({expected} tokens/s)",
+        yield Verdict(rule, status, say("throughput differs by {gap} % from what TTFT and decode speed give ({expected} tokens/s)",
                                         gap=f"{100 * gap:+.2f}", expected=significant(expected)),
                       case.name, observed=throughput, bound=ceiling, unit="tokens/s")
 

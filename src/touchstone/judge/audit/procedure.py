@@ -15,6 +15,7 @@ from touchstone.message import say
 from touchstone.record import Phase, Status, Trial
 from touchstone.units import significant
 
+RUN_WORDS = {"incomplete": say("incomplete"), "interrupted": say("interrupted"), "failed": say("failed")}
 OBSERVER_LIMIT = 0.01
 OUTSIDE_LIMIT = 0.03
 OTHERS_LIMIT = 0.10
@@ -29,7 +30,7 @@ _VALUE_BYTES = {"fp32": 4, "fp16": 2, "bf16": 2}
 def _complete(evidence: Evidence, rule: str) -> Iterator[Verdict]:
     status = evidence.run.status
     if status != "complete":
-        yield Verdict(rule, Judgement.SUSPECT, say("the run is {status}: some trials are missing", status=status),
+        yield Verdict(rule, Judgement.SUSPECT, say("the run is {status}: some trials are missing", status=RUN_WORDS.get(status, status)),
                       cure=say("touchstone run --resume {directory}", directory=evidence.run.path))
     for case in evidence.cases:
         if not case.failed:
@@ -50,7 +51,7 @@ def _complete(evidence: Evidence, rule: str) -> Iterator[Verdict]:
 def _verified(evidence: Evidence, rule: str) -> Iterator[Verdict]:
     trials = [trial for trial in evidence.run.trials if trial.phase is Phase.VERIFY]
     if trials:
-        yield Verdict(rule, Judgement.PASS, say("greedy text was the same on repetition and inside a batch ({count} calls)",
+        yield Verdict(rule, Judgement.PASS, say("greedy text was the same on repetition, and began the same inside a batch ({count} calls)",
                                                 count=len(trials)))
     if evidence.facts.get("random_weights"):
         yield Verdict(rule, Judgement.CANNOT_TELL, say(
@@ -87,7 +88,7 @@ def _observer(evidence: Evidence, rule: str) -> Iterator[Verdict]:
     else:
         status = Judgement.SUSPECT if low is not None and low > OBSERVER_LIMIT else Judgement.CANNOT_TELL
     yield Verdict(rule, status, say(
-        "watching every token changed E2E by {effect} % (± {width} points, {pairs} pairs); the stamps alone cost {stamps} %",
+        "E2E with a stamp per token was {effect} % against E2E without (± {width} points, {pairs} pairs); the stamps alone cost {stamps} %",
         effect=f"{100 * effect:+.2f}", width="?" if width is None else f"{100 * math.expm1(width):.1f}", pairs=len(pairs),
         stamps=significant(100 * stamps, 2)), observed=effect, bound=OBSERVER_LIMIT)
 
@@ -187,7 +188,7 @@ def _engine_agrees(evidence: Evidence, rule: str) -> Iterator[Verdict]:
         share = excess / fmean(e2e for e2e, _ in delays)
         agrees = abs(share) <= ENGINE_LIMIT or abs(excess) <= _ENGINE_FLOOR_S
         yield Verdict(rule, Judgement.PASS if agrees else Judgement.SUSPECT, say(
-            "our E2E is {excess} ms ({share} %) longer than the engine's own prefill and decode times",
+            "our E2E differs by {excess} ms ({share} %) from the engine's own prefill and decode times",
             excess=f"{1e3 * excess:+.2f}", share=f"{100 * share:+.1f}"), case.name, observed=share, bound=ENGINE_LIMIT)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from touchstone.errors import unknown_name
+from touchstone.message import say
 
 DEVICE_KINDS = ("npu", "cuda", "cpu")
 """In the order in which a device is chosen when none is named."""
@@ -82,7 +83,7 @@ def open_device(name: str) -> Device:
 
         return Cpu()
     if kind not in DEVICE_KINDS or not (index or "0").isdigit():
-        raise unknown_name("device", name, [*DEVICE_KINDS, "cuda:0", "npu:0"])
+        raise unknown_name(say("device"), name, [*DEVICE_KINDS, "cuda:0", "npu:0"])
     from touchstone.measure.devices.accelerator import open_accelerator
 
     return open_accelerator(kind, int(index or 0))

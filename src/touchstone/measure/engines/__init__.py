@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from touchstone.errors import NotReadyError, unknown_name
 from touchstone.measure.devices import Device, installed
 from touchstone.measure.tape import Tape
+from touchstone.message import say
 from touchstone.plan import ChatMessage, Target
 from touchstone.record import EngineFacts, Record
 from touchstone.request import Batch
@@ -116,7 +117,7 @@ def engine_row(name: str) -> tuple[str, EngineRow]:
     """The canonical name and row of an engine. Raises :class:`UsageError` for an unknown one."""
     canonical = ALIASES.get(name, name)
     if canonical not in ENGINES:
-        raise unknown_name("engine", name, ENGINES)
+        raise unknown_name(say("engine"), name, ENGINES)
     return canonical, ENGINES[canonical]
 
 

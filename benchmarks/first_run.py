@@ -1,6 +1,6 @@
 """Times the README's first command as a newcomer has it: a fresh clone, an empty cache, a new virtual environment.
 
-    python benchmarks/first_run.py        (aim: make run <= 180 s on two cores)
+python benchmarks/first_run.py        (aim: make run <= 180 s on two cores)
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def main() -> None:
     print(f"{facts.engine} ({facts.version}), {given.model} {chosen.dtype}, {facts.device_name}, threads {chosen.options.threads}")
     with tempfile.TemporaryDirectory() as scratch:
         player = _player(engine, Path(scratch))
-        pool = workloads.PromptPool(engine, CASE.input_tokens or 0, seed=0)
+        pool = workloads.PromptPool(engine, [CASE], seed=0)
         _compare_with_bare_loop(engine, player, pool, given.pairs)
         _compare_with_articles(engine, player, given.pairs)
     engine.stop()
@@ -81,7 +81,7 @@ def _compare_with_bare_loop(engine: Engine, player: Player, pool: workloads.Prom
 
     ways: list[Callable[[Batch], None]] = [play_bare, play_ours, play_unwatched]
     for index in range(pairs + 3):
-        batch = workloads.batch_of(CASE, index, pool, engine, seed=0)
+        batch = workloads.batch_of(CASE, index, pool, engine)
         chooser.shuffle(ways)
         for way in ways:
             way(batch)

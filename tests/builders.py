@@ -49,8 +49,8 @@ def make_failure(case="short", index=0, status=Status.OUT_OF_MEMORY, error="out 
     """A trial whose requests all failed with ``status``, as the player writes it down."""
     batch_size, sent_ns = changes.get("batch_size", 1), changes.get("sent_ns", 0)
     records = tuple(
-        make_record(request_id=f"{case}/{index}/{place}", sent_ns=sent_ns, status=status, input_tokens=None, output_tokens=None, finish=None,
-                    event_ns=(), text=None, cached_tokens=None, engine_prefill_ns=None, engine_decode_ns=None)
+        make_record(request_id=f"{case}/{index}/{place}", sent_ns=sent_ns, status=status, input_tokens=None, cached_tokens=None,
+                    output_tokens=None, finish=None, event_ns=(), text=None, engine_prefill_ns=None, engine_decode_ns=None)
         for place in range(batch_size))
     return make_trial(case, index, status=status, error=error, records=records, memory=MemoryPeaks(), **changes)
 

@@ -49,7 +49,8 @@ def test_stress():
     plan = load_plan("stress")
     batches = {case.batch_size for case in plan.cases}
     assert len(batches) > 1
-    assert {(case.batch_size, case.output_tokens) for case in plan.cases} == {(size, tokens) for size in batches for tokens in (64, 128, 256)}
+    expected = {(size, tokens) for size in batches for tokens in (64, 128, 256)}
+    assert {(case.batch_size, case.output_tokens) for case in plan.cases} == expected
     assert plan.trials == 10
     assert plan.order == "sequential"
 
@@ -77,7 +78,8 @@ def test_a_resolved_plan_is_a_plan_again(name):
 
 
 def test_lists_expand_to_a_grid_with_names_and_titles_that_differ():
-    plan = parse_plan("{name: mine, cases: [{name: g, title: {en: Grid}, input_tokens: [8, 16], output_tokens: 4, batch_size: [1, 2]}]}", "x")
+    grid = "{name: g, title: {en: Grid}, input_tokens: [8, 16], output_tokens: 4, batch_size: [1, 2]}"
+    plan = parse_plan(f"{{name: mine, cases: [{grid}]}}", "mine.yaml")
     assert sorted(shapes(plan)) == [(8, 4, 1), (8, 4, 2), (16, 4, 1), (16, 4, 2)]
     assert len({case.name for case in plan.cases}) == len({case.title["en"] for case in plan.cases}) == 4
 
@@ -95,7 +97,8 @@ def test_a_plan_file_is_read(tmp_path):
 @pytest.mark.parametrize(("text", "where", "nearest"), [
     ("{name: mine, trails: 3}", "trails", "trials"),
     ("{name: mine, cases: [{name: a, input_tokens: 7, output_token: 16}]}", "cases.0.output_token", "output_tokens"),
-    ("{name: mine, cases: [{name: a, input_tokens: 7, output_tokens: 1, sampling: {temprature: 1}}]}", "cases.0.sampling.temprature", "temperature"),
+    ("{name: mine, cases: [{name: a, input_tokens: 7, output_tokens: 1, sampling: {temprature: 1}}]}", "cases.0.sampling.temprature",
+     "temperature"),
 ])
 def test_an_unknown_key_is_named_with_the_nearest_known_one(text, where, nearest):
     said = refusal(text)
@@ -125,7 +128,7 @@ def test_a_grid_is_checked_like_a_single_case(case):
 
 
 def test_an_unknown_suite_offers_the_nearest():
-    with pytest.raises(UsageError, match="Did you mean quick?"):
+    with pytest.raises(UsageError, match="Did you mean quick"):
         load_plan("quikc")
 
 

@@ -28,8 +28,9 @@ plain_records = st.builds(
     Record, request_id=texts, prompt_digest=texts, input_tokens_built=counts, input_tokens=maybe, cached_tokens=maybe,
     asked_output_tokens=counts, output_tokens=maybe, status=st.sampled_from(Status), finish=maybe_text, sent_ns=counts, ended_ns=counts,
     engine_prefill_ns=maybe, engine_decode_ns=maybe, text=maybe_text, thinking_tokens=maybe, answer_text=maybe_text)
-records = st.builds(lambda record, stamps: replace(record, event_ns=tuple(at for at, _ in stamps), event_tokens=tuple(n for _, n in stamps)),
-                    plain_records, events)
+records = st.builds(
+    lambda record, stamps: replace(record, event_ns=tuple(at for at, _ in stamps), event_tokens=tuple(n for _, n in stamps)),
+    plain_records, events)
 keys = st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 2_000_000))
 trials = st.builds(
     Trial, launch=st.just(0), process=st.just(0), sequence=st.just(0), case=texts, index=counts, phase=st.sampled_from(Phase),

@@ -106,6 +106,7 @@ class Findings:
     """All that a face of a report may show."""
 
     run_id: str
+    path: str
     status: str
     created: str
     plan_name: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 from importlib import resources
@@ -36,6 +37,5 @@ def chips() -> tuple[Chip, ...]:
 
 
 def find_chip(device_name: str) -> Chip | None:
-    """The chip whose longest pattern occurs in the name the driver gives; None for an unknown one."""
-    hits = [(len(pattern), chip) for chip in chips() for pattern in chip.match if pattern in device_name]
-    return max(hits, key=lambda hit: hit[0])[1] if hits else None
+    """The chip one of whose patterns is found in the name the driver gives; None for an unknown one."""
+    return next((chip for chip in chips() if any(re.search(pattern, device_name) for pattern in chip.match)), None)

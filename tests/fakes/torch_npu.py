@@ -88,6 +88,9 @@ class Npu:
         self._called("get_device_name", device)
         return self._name
 
+    def set_device(self, device):
+        self._called("set_device", device)
+
     def empty_cache(self):
         self.calls.append(("empty_cache", None))
         self._cached = 0

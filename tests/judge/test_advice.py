@@ -26,8 +26,8 @@ def test_the_largest_batch_is_advised_where_it_is_clearly_best():
 
 
 def test_the_smallest_of_the_batches_that_cannot_be_told_apart_is_advised():
-    (advice,) = on("offline and batch work", series(100, 345, 350, spread=0.02))
-    assert "use batch 2: 345 tokens/s" in str(advice.text)
+    (advice,) = on("offline and batch work", series(100, 340, 350, spread=0.02))
+    assert "use batch 2: 340 tokens/s" in str(advice.text)
     assert "the largest batch tried" not in str(advice.text)
 
 
@@ -49,7 +49,7 @@ def test_shapes_are_not_mixed():
 def test_one_batch_size_is_no_ground_for_choosing_one():
     advice, silent = advise(series(100))
     assert not [one for one in advice if str(one.workload) == "offline and batch work"]
-    assert [str(one) for one in silent] == ["which batch size to use: no two batch sizes of one shape stand"]
+    assert [str(one).partition(":")[0] for one in silent] == ["which batch size to use"]
 
 
 def test_rejected_cases_carry_no_advice():

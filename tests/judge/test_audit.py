@@ -30,7 +30,11 @@ def news(run, cases=None):
 
 def change(run, case, indices, alter):
     """``run`` with ``alter(trial)`` for the measured trials of ``case`` at ``indices``."""
-    return with_trials(run, lambda trial: alter(trial) if trial.phase is Phase.MEASURED and trial.case == case and trial.index in indices else trial)
+    def altered(trial):
+        meant = trial.phase is Phase.MEASURED and trial.case == case and trial.index in indices
+        return alter(trial) if meant else trial
+
+    return with_trials(run, altered)
 
 
 def first_record(**changes):
@@ -155,8 +159,9 @@ def test_a_host_that_beats_its_measured_memory_is_not_accused():
     assert news(run) == {("weights-are-read", name, Judgement.CANNOT_TELL) for name in ("short", "batch-4")}
 
 
-@pytest.mark.parametrize(("device", "status"), [("cuda", Judgement.IMPOSSIBLE), ("cuda:1", Judgement.IMPOSSIBLE), ("npu", Judgement.IMPOSSIBLE),
-                                                ("cpu", Judgement.SUSPECT)])
+@pytest.mark.parametrize(("device", "status"), [
+    ("cuda", Judgement.IMPOSSIBLE), ("cuda:1", Judgement.IMPOSSIBLE), ("npu", Judgement.IMPOSSIBLE), ("cpu", Judgement.SUSPECT),
+])
 def test_a_peak_below_the_weights_cannot_be_on_an_accelerator(device, status):
     run = change(clean_run(), "short", {4}, lambda trial: replace(trial, memory=MemoryPeaks(allocated_bytes=GB)))
     assert news(with_target(run, device=device)) == {("weights-are-resident", "short", status)}

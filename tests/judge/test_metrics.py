@@ -12,7 +12,8 @@ from touchstone.record import MemoryPeaks, Status
 
 def stream(stamps_ms, tokens, sent_ms=0):
     """A record whose events came ``stamps_ms`` after the start of the clock."""
-    return make_record(sent_ns=sent_ms * MS, event_ns=tuple(at * MS for at in stamps_ms), event_tokens=tuple(tokens), output_tokens=sum(tokens))
+    return make_record(sent_ns=sent_ms * MS, event_ns=tuple(at * MS for at in stamps_ms), event_tokens=tuple(tokens),
+                       output_tokens=sum(tokens))
 
 
 def test_first_and_last_token_are_counted_from_sending():

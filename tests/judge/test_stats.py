@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import t
+from scipy.stats import norm, t
 
 from touchstone.judge import stats
 
@@ -60,6 +60,11 @@ def test_a_clear_trend_is_found_in_either_direction_and_none_in_a_constant():
     assert stats.mann_kendall_p(rising) < 0.001
     assert stats.mann_kendall_p(rising[::-1]) == pytest.approx(stats.mann_kendall_p(rising))
     assert stats.mann_kendall_p([5.0] * 30) == 1.0
+
+
+def test_ties_narrow_the_spread_of_the_trend_test():
+    values = [1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 4.0, 4.0, 5.0, 5.0]  # 40 of 45 pairs rise; variance (10*9*25 - 5*2*1*9) / 18 = 120
+    assert stats.mann_kendall_p(values) == pytest.approx(2 * norm.sf(39 / math.sqrt(120)))
 
 
 def test_drift_of_a_line_is_its_rise_over_its_median():

@@ -1,16 +1,19 @@
 """Warm enough and precise enough: decided on the trials alone."""
 
+import math
 import random
 
 import pytest
 from builders import JITTER, MS, make_trial
+from scipy.stats import t
 
 from touchstone.judge.stopping import enough, warm_after
 
 
 def series(factors):
     """Trials whose first token and steps take the usual time, times each factor."""
-    return [make_trial(index=index, first_ns=round(50 * MS * factor), step_ns=round(10 * MS * factor)) for index, factor in enumerate(factors)]
+    return [make_trial(index=index, first_ns=round(50 * MS * factor), step_ns=round(10 * MS * factor))
+            for index, factor in enumerate(factors)]
 
 
 def first_answer(factors):
@@ -36,11 +39,10 @@ def test_a_noisy_series_is_not_enough_and_becomes_so_for_a_wider_wish():
 
 
 def test_the_wish_is_the_half_width_that_is_reached():
-    chooser = random.Random(4)
-    trials = series([chooser.uniform(0.9, 1.1) for _ in range(40)])
-    needed = next(n for n in range(10, 41) if enough(trials[:n], 0.02))
-    assert not enough(trials[:10], 0.02)
-    assert needed > 10
+    trials = series([math.exp(0.05), math.exp(-0.05)] * 5)
+    reached = math.expm1(t.ppf(0.975, 9) * 0.05 / 3)  # the deviation of ten values of ±a is a·sqrt(10/9)
+    assert not enough(trials, 0.99 * reached)
+    assert enough(trials, 1.01 * reached)
 
 
 def test_flat_from_the_start_is_warm_after_two():

@@ -118,8 +118,10 @@ def test_memory_and_identity_of_an_npu_are_what_its_driver_says():
 
 def test_synchronising_asks_the_device_once_and_nothing_else():
     torch = Torch()
-    Accelerator(torch, "npu", 0).synchronize()
-    assert torch.npu.calls == [("synchronize", 0)]
+    npu = Accelerator(torch, "npu", 3)
+    assert torch.npu.calls == [("set_device", 3)]  # so that events record on this device
+    npu.synchronize()
+    assert torch.npu.calls[1:] == [("synchronize", 3)]
 
 
 @pytest.mark.parametrize("kind", ["npu", "cuda"])

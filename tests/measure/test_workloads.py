@@ -36,7 +36,10 @@ class WordEngine:
 
 
 ENGINE = WordEngine()
-POOLS = {seed: PromptPool(ENGINE, LONGEST, seed) for seed in (0, 1)}
+
+
+def pool_of(*cases, seed=0):
+    return PromptPool(ENGINE, cases, seed)
 
 
 def case_of(**changes):
@@ -44,14 +47,14 @@ def case_of(**changes):
 
 
 def prompts_of(case, index=0, seed=0):
-    return [request.prompt for request in batch_of(case, index, POOLS[seed], ENGINE, seed).requests]
+    return [request.prompt for request in batch_of(case, index, pool_of(case, seed=seed), ENGINE).requests]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(length=st.integers(3, LONGEST), batch=st.integers(1, 8), index=st.integers(-20, 200), seed=st.sampled_from([0, 1]))
 def test_prompts_have_exactly_the_length_asked_for(length, batch, index, seed):
     case = case_of(input_tokens=length, batch_size=batch)
-    made = batch_of(case, index, POOLS[seed], ENGINE, seed)
+    made = batch_of(case, index, pool_of(case, seed=seed), ENGINE)
     prompts = [request.prompt for request in made.requests]
     assert made.size == batch
     assert {request.input_tokens for request in made.requests} == {length}
@@ -63,7 +66,8 @@ def test_prompts_have_exactly_the_length_asked_for(length, batch, index, seed):
 @pytest.mark.parametrize("length", [1, 2, LONGEST])
 def test_without_bos_every_token_is_a_word(length):
     engine = WordEngine(bos=False)
-    prompt = batch_of(case_of(input_tokens=length), 0, PromptPool(engine, LONGEST, 0), engine, 0).first.prompt
+    case = case_of(input_tokens=length)
+    prompt = batch_of(case, 0, PromptPool(engine, [case], 0), engine).first.prompt
     assert len(prompt) == length
     assert min(prompt) >= 300
 
@@ -71,18 +75,28 @@ def test_without_bos_every_token_is_a_word(length):
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 2**63))
 def test_any_seed_makes_a_pool(seed):
-    pool = PromptPool(ENGINE, LONGEST, seed)
-    assert batch_of(case_of(input_tokens=LONGEST), 0, pool, ENGINE, seed).first.input_tokens == LONGEST
+    case = case_of(input_tokens=LONGEST)
+    assert batch_of(case, 0, PromptPool(ENGINE, [case], seed), ENGINE).first.input_tokens == LONGEST
 
 
 def test_the_same_seed_makes_the_same_prompts_in_another_process():
     case = case_of(batch_size=4)
-    assert batch_of(case, 3, PromptPool(WordEngine(), LONGEST, 0), WordEngine(), 0) == batch_of(case, 3, POOLS[0], ENGINE, 0)
+    assert batch_of(case, 3, PromptPool(WordEngine(), [case], 0), WordEngine()) == batch_of(case, 3, pool_of(case), ENGINE)
 
 
 def test_seed_trial_and_case_each_change_the_prompts():
-    made = [prompts_of(case_of()), prompts_of(case_of(), index=1), prompts_of(case_of(), seed=1), prompts_of(case_of(name="other"))]
-    assert len({prompt for prompts in made for prompt in prompts}) == 4
+    one, other = case_of(), case_of(name="other")
+    pool = pool_of(one, other)
+    made = [batch_of(one, 0, pool, ENGINE), batch_of(one, 1, pool, ENGINE), batch_of(other, 0, pool, ENGINE),
+            batch_of(one, 0, pool_of(one, other, seed=1), ENGINE)]
+    assert len({batch.first.prompt for batch in made}) == 4
+
+
+def test_cases_of_one_length_share_no_prompt():
+    cases = [case_of(name=f"b{size}", input_tokens=7, batch_size=size) for size in (1, 4, 8)]
+    pool = pool_of(*cases)
+    prompts = [request.prompt for case in cases for index in range(-8, 20) for request in batch_of(case, index, pool, ENGINE).requests]
+    assert len(set(prompts)) == len(prompts)
 
 
 @pytest.mark.parametrize("case", [case_of(batch_size=8), case_of(input_tokens=7, batch_size=4), case_of(input_tokens=550)])
@@ -94,7 +108,7 @@ def test_no_prompt_comes_twice_in_a_run(case):
 
 def test_requests_carry_what_the_case_asks():
     case = case_of(batch_size=2, output_tokens=9, stop_at_eos=True, sampling=SamplingChoice(temperature=0.5, top_p=0.9, seed=7))
-    made = batch_of(case, 5, POOLS[0], ENGINE, 0)
+    made = batch_of(case, 5, pool_of(case), ENGINE)
     assert [request.id for request in made.requests] == ["case/5/0", "case/5/1"]
     assert {(request.max_output_tokens, request.stop_at_eos) for request in made.requests} == {(9, True)}
     assert {(one.sampling.temperature, one.sampling.top_p, one.sampling.seed) for one in made.requests} == {(0.5, 0.9, 12)}
@@ -103,19 +117,18 @@ def test_requests_carry_what_the_case_asks():
 @pytest.mark.parametrize("index", [-20, 0, 2**31])
 def test_the_sampling_seed_stays_in_its_range(index):
     case = case_of(sampling=SamplingChoice(seed=2**31 - 1))
-    assert 0 <= batch_of(case, index, POOLS[0], ENGINE, 0).first.sampling.seed < 2**31
+    assert 0 <= batch_of(case, index, pool_of(case), ENGINE).first.sampling.seed < 2**31
 
 
 def test_a_batch_that_cannot_differ_is_refused():
     with pytest.raises(UsageError, match="case: 4 different prompts of 1 tokens"):
-        batch_of(case_of(input_tokens=1, batch_size=4), 0, POOLS[0], ENGINE, 0)
-    assert batch_of(case_of(input_tokens=1), 0, POOLS[0], ENGINE, 0).first.prompt == (BOS,)
+        prompts_of(case_of(input_tokens=1, batch_size=4))
+    assert prompts_of(case_of(input_tokens=1)) == [(BOS,)]
 
 
 def test_messages_go_through_the_chat_template():
     messages = (ChatMessage(role="user", content="the of"),)
-    made = batch_of(case_of(input_tokens=None, messages=messages, batch_size=2), 0, POOLS[0], ENGINE, 0)
-    assert [request.prompt for request in made.requests] == [tuple(ENGINE.encode_chat(messages))] * 2
+    assert prompts_of(case_of(input_tokens=None, messages=messages, batch_size=2)) == [tuple(ENGINE.encode_chat(messages))] * 2
 
 
 def test_a_tokenizer_without_ordinary_tokens_is_refused():
@@ -124,7 +137,7 @@ def test_a_tokenizer_without_ordinary_tokens_is_refused():
             return [END] * len(text.split())
 
     with pytest.raises(EngineError, match="only 0 ordinary tokens"):
-        PromptPool(Mute(), LONGEST, 0)
+        PromptPool(Mute(), [case_of()], 0)
 
 
 def test_verification_asks_alone_again_and_together():
@@ -150,7 +163,7 @@ def test_the_verifying_batch_is_no_larger_than_the_plans(largest, together):
 def test_the_longest_sequence_bounds_every_request(suite):
     plan = load_plan(suite)
     bound = longest_sequence(plan)
-    batches = [batch_of(case, 0, POOLS[0], ENGINE, 0) for case in plan.cases if (case.input_tokens or 0) <= LONGEST]
+    batches = [batch_of(case, 0, pool_of(*plan.cases), ENGINE) for case in plan.cases]
     batches += verification_batches(plan.verification, ENGINE, 8)
     assert len(batches) > 8
     assert max(request.input_tokens + request.max_output_tokens for batch in batches for request in batch.requests) <= bound

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from dataclasses import replace
 
 import pytest
@@ -35,9 +36,9 @@ def table_rows(markdown, heading):
 
 def mixed_run():
     """Cases of every kind: a good one, one of one token, one that ran out of memory, one without a peak counter."""
-    trials = [*verify_trials(), *(make_trial("good", index) for index in range(5)), *(make_trial("one-token", index, tokens=1) for index in range(5)),
-              make_failure("too-large", batch_size=64), make_trial("alone", memory=MemoryPeaks())]
-    return make_run(trials)
+    good = [make_trial("good", index) for index in range(5)]
+    short = [make_trial("one-token", index, tokens=1) for index in range(5)]
+    return make_run([*verify_trials(), *good, *short, make_failure("too-large", batch_size=64), make_trial("alone", memory=MemoryPeaks())])
 
 
 def unloaded_run():
@@ -53,10 +54,11 @@ def checked_only_run():
 def large_run():
     """Long names and numbers of many digits."""
     title = {"zh": "高并发批量推理与超长上下文压力测试场景", "en": "A very long title of a very demanding scenario"}
-    return make_run([make_trial("long-context-and-high-concurrency-stress", index, tokens=2, batch_size=64, step_ns=1000, first_ns=9_876_543_210)
-                     for index in range(5)],
-                    cases=[plan_case("long-context-and-high-concurrency-stress", batch_size=64, output_tokens=2, title=title)],
-                    target={"engine": "transformers", "device": "cuda", "model": "/models/" + "Some-Very-Long-Model-Name-" * 5, "dtype": "bf16"})
+    name = "long-context-and-high-concurrency-stress"
+    trials = [make_trial(name, index, tokens=2, batch_size=64, step_ns=1000, first_ns=9_876_543_210) for index in range(5)]
+    model = "/models/" + "Some-Very-Long-Model-Name-" * 5
+    return make_run(trials, cases=[plan_case(name, batch_size=64, output_tokens=2, title=title)],
+                    target={"engine": "transformers", "device": "cuda", "model": model, "dtype": "bf16"})
 
 
 RUNS = {"clean": clean_run, "mixed": mixed_run, "unloaded": unloaded_run, "checked-only": checked_only_run, "large": large_run}
@@ -245,3 +247,8 @@ def test_hostile_text_is_kept_as_it_is_in_json(place):
         assert any(HOSTILE in verdict["message"] for verdict in found["verdicts"])
     if place == "output":
         assert found["texts"]["0"] == HOSTILE
+
+
+def test_the_command_to_reproduce_gives_a_shell_the_model_as_one_word():
+    run = haunted_run("model", "my model; echo `id` $(id)")
+    assert shlex.split(findings_of(run).reproduce[0]).count("/models/my model; echo `id` $(id)") == 1

@@ -74,7 +74,8 @@ def shape_from_config(config: Mapping[str, object], source: str) -> ModelShape:
                         source=source, family=family, known=", ".join(SUPPORTED))
 
     def size(key: str, default: object = None) -> int:
-        value = config.get(key, default)
+        value = config.get(key)
+        value = default if value is None else value  # published configs write null where the default is meant
         if not isinstance(value, (int, float)):
             raise DataError("{source}: the key {key} is missing or not a number.", "", source=source, key=key)
         return int(value)
@@ -100,6 +101,8 @@ def shape_of(directory: Path) -> ModelShape:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError("{path} cannot be read: {error}.", "", path=path, error=error) from error
+    if not isinstance(config, dict):
+        raise DataError("{path} cannot be read: {error}.", "", path=path, error="not a JSON object")
     return shape_from_config(config, str(path))
 
 

@@ -7,6 +7,7 @@ across versions, so the same name gives the same bytes everywhere; their digest 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -97,25 +98,34 @@ def ensure(name: str, root: Path | None = None) -> Path:
                          "Use --engine transformers for it, or one of: {files}.",
                          name=name, files=", ".join(sorted(set(SHAPES) - ON_DEVICE_ONLY)))
     directory = (root or cache_directory()) / "checkpoints" / f"{name}-v{FORMAT}"
-    if not (directory / "touchstone.json").exists():
-        _create(SHAPES[name], directory)
+    with _writing(directory):
+        if not (directory / "touchstone.json").exists():
+            _create(SHAPES[name], directory)
     verify_files(directory)
     return directory
 
 
-def _create(shape: ModelShape, directory: Path) -> None:
+@contextlib.contextmanager
+def _writing(directory: Path) -> Iterator[None]:
+    """Turn a failure to write in the cache into an error that says what to do."""
     try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as scratch:
-            made = Path(scratch) / "made"
-            made.mkdir()
-            _write(shape, made)
+        yield
+    except OSError as error:
+        raise NotReadyError("The synthetic checkpoint in {directory} cannot be written: {error}.",
+                            "Free some space, or set TOUCHSTONE_CACHE to a writable directory.",
+                            directory=directory, error=error.strerror or error) from error
+
+
+def _create(shape: ModelShape, directory: Path) -> None:
+    """Make the files beside their place and move them there whole; whoever was first keeps it."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as scratch:
+        made = Path(scratch) / "made"
+        made.mkdir()
+        _write(shape, made)
+        if not (directory / "touchstone.json").exists():
             shutil.rmtree(directory, ignore_errors=True)
             made.rename(directory)
-    except OSError as error:
-        raise NotReadyError("The synthetic checkpoint {name} cannot be written to {directory}: {error}.",
-                            "Free some space, or set TOUCHSTONE_CACHE to a writable directory.",
-                            name=shape.name, directory=directory, error=error.strerror or error) from error
 
 
 def _write(shape: ModelShape, directory: Path) -> None:
@@ -155,9 +165,10 @@ def _write_tokenizer(shape: ModelShape, directory: Path) -> None:
 def ensure_tokenizer(name: str, root: Path | None = None) -> Path:
     """A directory with the config and tokenizer of a shape that has no weight files, made on first use."""
     directory = (root or cache_directory()) / "checkpoints" / f"{name}-tokenizer-v{FORMAT}"
-    if not (directory / "tokenizer_config.json").exists():
-        directory.mkdir(parents=True, exist_ok=True)
-        _write_tokenizer(SHAPES[name], directory)
+    with _writing(directory):
+        if not (directory / "tokenizer_config.json").exists():
+            directory.mkdir(parents=True, exist_ok=True)
+            _write_tokenizer(SHAPES[name], directory)
     return directory
 
 
@@ -177,16 +188,15 @@ def ensure_gguf(directory: Path, dtype: str) -> Path:
     """The GGUF file of a synthetic checkpoint in ``dtype`` (a key of ``GGUF_TYPES``), written on first use."""
     path = directory / f"model-{dtype}.gguf"
     sidecar = path.with_suffix(".sha256")
-    if path.exists() and sidecar.exists():
-        if sidecar.read_text(encoding="utf-8").strip() == file_sha256(path):
+    with _writing(directory):
+        if path.exists() and sidecar.exists() and sidecar.read_text(encoding="utf-8").strip() == file_sha256(path):
             return path
-        path.unlink()
-    from touchstone.checkpoints.gguf_file import write_gguf
+        from touchstone.checkpoints.gguf_file import write_gguf
 
-    scratch = path.with_suffix(".partial")
-    write_gguf(directory, scratch, GGUF_TYPES[dtype])
-    scratch.rename(path)
-    sidecar.write_text(file_sha256(path) + "\n", encoding="utf-8")
+        scratch = path.with_suffix(f".partial-{os.getpid()}")
+        write_gguf(directory, scratch, GGUF_TYPES[dtype])
+        scratch.replace(path)
+        sidecar.write_text(file_sha256(path) + "\n", encoding="utf-8")
     return path
 
 

@@ -7,7 +7,7 @@ listed word reachable: a longer prefix never has to compete with a shorter pair 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from itertools import count, islice
@@ -65,15 +65,23 @@ def build(vocab_size: int) -> Vocabulary:
     for word in _all_words():
         if len(merges) >= wanted:
             break
-        spelled = [symbols[byte] for byte in word.encode("utf-8")]
-        for end in range(2, len(spelled) + 1):
-            merges.setdefault("".join(spelled[:end]), ("".join(spelled[:end - 1]), spelled[end - 1]))
+        for parts in _chains(word, symbols):
+            for end in range(2, len(parts) + 1):
+                merges.setdefault("".join(parts[:end]), ("".join(parts[:end - 1]), parts[end - 1]))
     chosen = dict(islice(merges.items(), wanted))
     ranked = sorted(chosen.items(), key=lambda item: (not item[0].startswith(symbols[0x20]), len(item[0])))
     return Vocabulary(
         tokens=(*SPECIAL_TOKENS, *symbols, *(token for token, _ in ranked)),
         merges=tuple(pair for _, pair in ranked),
     )
+
+
+def _chains(word: str, symbols: Sequence[str]) -> Iterator[list[str]]:
+    """The rows of parts along which ``word`` is put together: letters, or for other scripts bytes and then characters."""
+    spelled = [[symbols[byte] for byte in character.encode("utf-8")] for character in word]
+    if not word.isascii():
+        yield from spelled
+    yield ["".join(character) for character in spelled]
 
 
 def _all_words() -> Iterator[str]:

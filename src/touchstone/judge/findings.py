@@ -27,7 +27,7 @@ def findings_of(run: Run) -> Findings:
     launches = header.get("launches")
     facts = _mapping(launches[0]["facts"]) if isinstance(launches, list) and launches else {}
     return Findings(
-        run_id=str(header["id"]), status=run.status, created=str(header.get("created", "")), plan_name=str(plan["name"]),
+        run_id=str(header["id"]), path=run.path, status=run.status, created=str(header.get("created", "")), plan_name=str(plan["name"]),
         identity=_identity(target, facts), cases=judged, verdicts=verdicts, analysis=analyse(judged), advice=advice, silent=silent,
         trust=trust(verdicts), environment=_mapping(header.get("environment")), memory=_memory(facts, judged),
         loads=tuple(load for one in (launches if isinstance(launches, list) else []) for load in one["facts"].get("loads", [])),

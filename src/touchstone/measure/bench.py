@@ -92,7 +92,7 @@ class _Launch:
         self._verify(facts)
         if not self._cases:
             return
-        self._pool = workloads.PromptPool(self._engine, max((case.input_tokens or 0) for case in self._cases), self._plan.seed)
+        self._pool = workloads.PromptPool(self._engine, self._plan.cases, self._plan.seed)
         self._check_prompts()
         gc.collect()
         gc.freeze()
@@ -255,5 +255,5 @@ class _Launch:
         return self._player.play(case.name, index, phase, self._batch(case, index if phase is Phase.MEASURED else -1 - index))
 
     def _batch(self, case: Case, index: int) -> Batch:
-        return workloads.batch_of(case, index, self._pool, self._engine, self._plan.seed)
+        return workloads.batch_of(case, index, self._pool, self._engine)
 

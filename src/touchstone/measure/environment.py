@@ -21,7 +21,8 @@ _PACKAGES = ("llm-touchstone", "numpy", "torch", "torch_npu", "transformers", "a
 _VARIABLES = re.compile(
     r"^(OMP_|MKL_|KMP_|GOMP_|OPENBLAS_|TORCH|PYTORCH_|CUDA_|NCCL_|ASCEND_|HCCL_|LCCL_|TASK_QUEUE_ENABLE|CPU_AFFINITY_CONF|ATB_|"
     r"GGML_|LLAMA_|VLLM_|SGLANG_|TOUCHSTONE_|LD_PRELOAD$|MALLOC_)")
-_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH", re.IGNORECASE)
+_PRIVATE = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH|HOST|_IP\b|ADDR|URL|ENDPOINT|PROXY", re.IGNORECASE)
+_UUID = re.compile(r"(GPU|MIG)-[0-9a-fA-F-]{8,}")
 _BUSY_SHARE = 0.2
 _ASCEND = Path("/usr/local/Ascend")
 
@@ -45,8 +46,9 @@ def collect(device: Device) -> dict[str, object]:
 
 
 def variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables that change how engines run, without any that could hold a secret."""
-    return {name: value for name, value in sorted(environment.items()) if _VARIABLES.match(name) and not _SECRET.search(name)}
+    """The variables that change how engines run, without any that could hold a secret, an address or a serial number."""
+    return {name: _UUID.sub(r"\1-…", value) for name, value in sorted(environment.items())
+            if _VARIABLES.match(name) and not _PRIVATE.search(name)}
 
 
 def _os_name() -> str:

@@ -135,7 +135,9 @@ class Launches:
     def _environment(self) -> dict[str, str]:
         """The child's variables; what the user has set comes first. All of them are recorded in the environment."""
         threads = self._target.options.threads
-        chosen = {**engine_row(self._target.engine)[1].variables, "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1",
+        # A torch_npu without CANN breaks `import torch` itself, so it is loaded only where it is asked for.
+        plugins = {} if self._target.device.startswith("npu") else {"TORCH_DEVICE_BACKEND_AUTOLOAD": "0"}
+        chosen = {**engine_row(self._target.engine)[1].variables, **plugins, "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1",
                   "PYTHONUNBUFFERED": "1", **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
         return {**chosen, **os.environ}
 

@@ -7,7 +7,7 @@ sequence of a batch and every trial, so that no cache can answer for the engine.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from touchstone.checkpoints.vocabulary import words
 from touchstone.errors import EngineError, UsageError
@@ -17,29 +17,62 @@ from touchstone.request import Batch, Request, Sampling
 
 _POOL_FACTOR = 8
 _POOL_FLOOR = 2048
-_ATTEMPTS = 64
+_COMPARED_TOKENS = 64  # prompts that differ within these differ
 _SEEDS = 1 << 31
+_TEMPLATE_TOKENS = 256  # some templates put a system prompt of their own in front
 
 
 class PromptPool:
-    """A long row of ordinary tokens of a model's own vocabulary, from which prompts are cut."""
+    """A long row of ordinary tokens of a model's own vocabulary, from which the prompts of a plan's cases are cut.
 
-    def __init__(self, engine: Engine, longest: int, seed: int) -> None:
+    Cases of one length share its windows out among themselves, so that no prompt comes twice in a launch.
+    """
+
+    def __init__(self, engine: Engine, cases: Sequence[Case], seed: int) -> None:
         self._vocabulary = engine.vocabulary()
+        self._seed = seed
+        self._lengths = {case.name: case.input_tokens for case in cases}
+        self._windows: dict[int, list[int]] = {}
+        longest = max((length or 0 for length in self._lengths.values()), default=0)
         wanted = max(_POOL_FLOOR, _POOL_FACTOR * longest)
-        chooser = random.Random(f"pool:{seed}")  # noqa: S311 - reproducible, not secret
-        text = " ".join(chooser.choices(words(), k=wanted))
+        text = " ".join(random.Random(f"pool:{seed}").choices(words(), k=wanted))  # noqa: S311 - reproducible, not secret
         self._tokens = [token for token in engine.encode(text, special=False) if token not in self._vocabulary.special_ids]
-        if len(self._tokens) < longest + _ATTEMPTS:
+        if len(self._tokens) < 2 * longest:
             raise EngineError("The tokenizer made only {found} ordinary tokens of {words} words.", "",
                               found=len(self._tokens), words=wanted)
 
-    def cut(self, input_tokens: int, chooser: random.Random) -> tuple[int, ...]:
-        """A prompt of exactly ``input_tokens`` ids, the model's BOS counted. Raises where it is not."""
+    def prompts(self, case: Case, index: int) -> list[tuple[int, ...]]:
+        """The prompts of trial ``index`` of ``case``, each of exactly ``case.input_tokens`` ids, the model's BOS counted.
+
+        Warm-ups and pilots have negative indices and prompts of their own. Raises :class:`UsageError` where there are too
+        few different prompts for one batch; over many trials they come round again once all have been used.
+        """
+        windows = self._share(case)
+        if len(windows) < case.batch_size:
+            raise UsageError("Case {case}: {batch} different prompts of {tokens} tokens cannot be built.",
+                             "Raise input_tokens, or lower batch_size.", case=case.name, batch=case.batch_size,
+                             tokens=case.input_tokens)
+        turn = 2 * index if index >= 0 else -2 * index - 1
+        places = range(turn * case.batch_size, (turn + 1) * case.batch_size)
+        return [self._cut(windows[place % len(windows)], case.input_tokens or 0) for place in places]
+
+    def _share(self, case: Case) -> list[int]:
+        """The starts of this case's windows: every m-th of all different ones of its length, in shuffled order."""
+        body = self._body(case.input_tokens or 0)
+        if body not in self._windows:
+            starts = list(range(len(self._tokens) - body + 1))
+            random.Random(f"{self._seed}:{body}").shuffle(starts)  # noqa: S311 - reproducible, not secret
+            compared = min(body, _COMPARED_TOKENS)
+            self._windows[body] = list({tuple(self._tokens[start:start + compared]): start for start in starts}.values())
+        alike = [name for name, length in self._lengths.items() if length == case.input_tokens]
+        return self._windows[body][alike.index(case.name)::len(alike)]
+
+    def _body(self, input_tokens: int) -> int:
+        return input_tokens - (self._vocabulary.bos_id is not None)
+
+    def _cut(self, start: int, input_tokens: int) -> tuple[int, ...]:
         bos = () if self._vocabulary.bos_id is None else (self._vocabulary.bos_id,)
-        body = input_tokens - len(bos)
-        start = chooser.randrange(len(self._tokens) - body + 1)
-        prompt = (*bos, *self._tokens[start:start + body])
+        prompt = (*bos, *self._tokens[start:start + self._body(input_tokens)])
         special = [token for token in prompt[len(bos):] if token in self._vocabulary.special_ids]
         if len(prompt) != input_tokens or special:
             raise EngineError("A prompt of {asked} tokens came out with {got} tokens, {special} of them special.", "",
@@ -47,29 +80,17 @@ class PromptPool:
         return prompt
 
 
-def batch_of(case: Case, index: int, pool: PromptPool, engine: Engine, seed: int) -> Batch:
+def batch_of(case: Case, index: int, pool: PromptPool, engine: Engine) -> Batch:
     """The batch of trial ``index`` of ``case``. Raises :class:`UsageError` where its prompts cannot all differ."""
-    chooser = random.Random(f"{seed}:{case.name}:{index}")  # noqa: S311 - reproducible, not secret
     if case.messages is not None:
         prompts = [tuple(engine.encode_chat(case.messages))] * case.batch_size
     else:
-        prompts = _distinct(case, pool, chooser)
+        prompts = pool.prompts(case, index)
     sampling = Sampling(case.sampling.temperature, case.sampling.top_p, (case.sampling.seed + index) % _SEEDS)
     return Batch(tuple(
         Request(f"{case.name}/{index}/{place}", prompt, case.output_tokens, case.stop_at_eos, sampling)
         for place, prompt in enumerate(prompts)
     ))
-
-
-def _distinct(case: Case, pool: PromptPool, chooser: random.Random) -> list[tuple[int, ...]]:
-    assert case.input_tokens is not None
-    prompts: dict[tuple[int, ...], None] = {}
-    for _ in range(_ATTEMPTS * case.batch_size):
-        prompts.setdefault(pool.cut(case.input_tokens, chooser))
-        if len(prompts) == case.batch_size:
-            return list(prompts)
-    raise UsageError("Case {case}: {batch} different prompts of {tokens} tokens cannot be built.",
-                     "Raise input_tokens, or lower batch_size.", case=case.name, batch=case.batch_size, tokens=case.input_tokens)
 
 
 def verification_batches(verification: Verification, engine: Engine, largest_batch: int) -> list[Batch]:
@@ -94,4 +115,4 @@ def longest_sequence(plan: Plan) -> int:
 
 def _chat_bytes(case: Case) -> int:
     """A byte-level tokenizer never makes more tokens than bytes; a template adds a few special ones per message."""
-    return sum(len(message.content.encode()) + 32 for message in case.messages or ())
+    return _TEMPLATE_TOKENS + sum(len(message.content.encode()) + 32 for message in case.messages or ())

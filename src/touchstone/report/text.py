@@ -28,7 +28,7 @@ def to_text(findings: Findings, translate: Translate, lang: str) -> str:
     buffer = io.StringIO()
     width = min(shutil.get_terminal_size((80, 24)).columns, _WIDEST)
     console = Console(file=buffer, width=width, no_color=True, highlight=False, markup=False, emoji=False)
-    console.print(Text(_identity(findings)))
+    console.print(Text(_identity(findings, said(say("random weights")))))
     label = said(say("Verdict"))
     console.print(Text(f"{label}  {said(TRUST_WORDS[findings.trust])}"))
     for verdict in table.gravest(findings.verdicts, _REASONS):
@@ -54,6 +54,7 @@ def to_text(findings: Findings, translate: Translate, lang: str) -> str:
     for prompt, text in findings.texts.items() if not findings.cases else ():
         console.print(Text(f"{said(say('Text'))} {prompt}: {plain(text)}"))
     console.print(Text(_memory(findings, said)))
+    console.print(Text(f"{said(say('Files'))}: {findings.path}/report.{lang}.md, report.json, *.parquet"))
     console.print(Text(f"{said(say('Reproduce'))}: {findings.reproduce[0]}"))
     return "\n".join(line.rstrip() for line in buffer.getvalue().rstrip().splitlines())
 
@@ -65,10 +66,10 @@ def _folded(header: str) -> str:
     return "\n".join(line.strip() for line in header.replace(" ", "\n").splitlines() if line.strip())
 
 
-def _identity(findings: Findings) -> str:
+def _identity(findings: Findings, random: str) -> str:
     one = findings.identity
-    random = "*" if one.get("random_weights") else ""
-    parts = [f"{one['model']}{random} {one['dtype']}", one.get("engine_version") or one["engine"], f"{one['device']} {one.get('device_name') or ''}",
+    mark = f" ({random})" if one.get("random_weights") else ""
+    parts = [f"{one['model']}{mark} {one['dtype']}", one.get("engine_version") or one["engine"], f"{one['device']} {one.get('device_name') or ''}",
              findings.plan_name, findings.status]
     return " · ".join(plain(part).strip() for part in parts)
 

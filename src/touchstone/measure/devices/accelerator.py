@@ -21,6 +21,7 @@ class Accelerator:
         self.kind = kind
         self._index = index
         self._api = getattr(torch, kind)
+        self._api.set_device(index)  # events record on the current device and take no index
 
     @property
     def torch_name(self) -> str:
@@ -68,7 +69,7 @@ def open_accelerator(kind: str, index: int) -> Accelerator:
 
         if kind == "npu":
             import torch_npu  # noqa: F401 - registers torch.npu
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:  # torch turns a plug-in that fails to load into a RuntimeError
         if any(mark in str(error) for mark in _CANN_MISSING):
             raise NotReadyError("torch_npu {version} is installed but CANN is missing: {error}.",
                                 "Run 'source /usr/local/Ascend/ascend-toolkit/set_env.sh', or use --device cpu with "

@@ -17,7 +17,7 @@ check: $(VENV)/.test lint types imports
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.test
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks tools
 
 types: $(VENV)/.test
 	$(BIN)/mypy

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from touchstone.errors import DataError, UsageError, unknown_name
 from touchstone.message import say
 
-PLAN_SCHEMA = 1
+PLAN_SCHEMA: Literal[1] = 1
 LOCK = "plan.yaml"
 """The name under which a run keeps its resolved plan."""
 GRID_KEYS = ("batch_size", "input_tokens", "output_tokens")
@@ -91,7 +91,7 @@ class Plan(_Noun):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    schema_version: int = Field(default=PLAN_SCHEMA, alias="schema")
+    schema_version: Literal[1] = Field(default=PLAN_SCHEMA, alias="schema")
     name: str
     description: dict[str, str] = {}
     cases: tuple[Case, ...] = ()
@@ -106,7 +106,9 @@ class Plan(_Noun):
     verification: Verification | None = None
 
     @model_validator(mode="after")
-    def _distinct_names(self) -> Plan:
+    def _holds_together(self) -> Plan:
+        if self.half_width is not None and self.max_trials < self.trials:
+            raise ValueError(f"max_trials ({self.max_trials}) is below trials ({self.trials})")
         names = [case.name for case in self.cases]
         repeated = {name for name in names if names.count(name) > 1}
         if repeated:
@@ -194,22 +196,23 @@ def _default_verification() -> object:
 
 def _expand(case: object) -> list[object]:
     """One case per combination of the listed values; each name gets the values that distinguish it."""
-    if not isinstance(case, dict):
-        return [case]
-    axes = [key for key in GRID_KEYS if isinstance(case.get(key), list)]
-    if not axes:
+    axes = [key for key in GRID_KEYS if isinstance(case.get(key), list) and case[key]] if isinstance(case, dict) else []
+    if not isinstance(case, dict) or not axes or not isinstance(case.get("name"), str):
         return [case]
     short = {"batch_size": "b", "input_tokens": "in", "output_tokens": "out"}
     expanded: list[object] = []
     for values in itertools.product(*(case[key] for key in axes)):
         suffix = "-".join(f"{short[key]}{value}" for key, value in zip(axes, values, strict=True))
-        title = {language: f"{text} {suffix}" for language, text in (case.get("title") or {}).items()}
-        expanded.append({**case, **dict(zip(axes, values, strict=True)), "name": f"{case.get('name')}-{suffix}", "title": title})
+        title = case.get("title") or {}
+        if isinstance(title, dict):
+            title = {language: f"{text} {suffix}" for language, text in title.items()}
+        expanded.append({**case, **dict(zip(axes, values, strict=True)), "name": f"{case['name']}-{suffix}", "title": title})
     return expanded
 
 
 def _plan_error(error: ValidationError, source: str) -> UsageError:
-    first = error.errors()[0]
+    # A misspelt key also leaves the right one missing; the misspelling is what the user can see.
+    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in first["loc"]) or "plan"
     if first["type"] == "extra_forbidden":
         key = str(first["loc"][-1])

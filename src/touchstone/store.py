@@ -9,6 +9,7 @@ The header has a schema number; ``MIGRATIONS`` brings older ones up to date when
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -67,18 +68,15 @@ def create(directory: Path, header: Mapping[str, Any]) -> None:
                             directory=directory)
     try:
         (directory / PARTS).mkdir(parents=True, exist_ok=True)
-        write_header(directory, header)
     except OSError as error:
-        raise NotReadyError("{directory} cannot be written: {why}.", "Choose another directory with -o.",
-                            directory=directory, why=error.strerror or error) from error
+        raise _unwritable(directory, error) from error
+    write_header(directory, header)
 
 
 def write_header(directory: Path, header: Mapping[str, Any]) -> None:
     """Replace ``run.json`` in one step; its schema number is always the current one."""
-    scratch = directory / f"{HEADER}.partial"
     text = json.dumps({**header, "schema": SCHEMA}, ensure_ascii=False, indent=1, default=str)
-    scratch.write_text(text + "\n", encoding="utf-8")
-    scratch.replace(directory / HEADER)
+    _replace(directory / HEADER, (text + "\n").encode("utf-8", "replace"))
 
 
 def append_trial(directory: Path, trial: Trial) -> None:
@@ -109,11 +107,14 @@ def append_samples(directory: Path, samples: Iterable[Sample]) -> None:
 
 def compact(directory: Path) -> None:
     """Merge all parts into one file per table. Safe to repeat and to be interrupted."""
+    ended = {_key(row) for row in _read_table(directory, "trials")}
     for table in TABLES:
         parts = sorted((directory / PARTS).glob(f"{table}-*.parquet"))
         if not parts:
             continue
         rows = _read_table(directory, table)
+        if table in {"events", "requests"}:  # what a killed process left of a trial that never ended
+            rows = [row for row in rows if _key(row) in ended]
         _write_parquet(directory / f"{table}.parquet", table, rows)
         for part in parts:
             part.unlink()
@@ -135,10 +136,30 @@ def _write_parquet(path: Path, table: str, rows: list[Row]) -> None:
     kinds = {"int64": DataType.int64(), "float64": DataType.float64(), "utf8": DataType.utf8()}
     columns = TABLES[table]
     fields = [Field(name, kinds[kind], nullable=True) for name, kind in columns.items()]
-    arrays = [Array([row.get(name) for row in rows], kinds[kind]) for name, kind in columns.items()]
+    arrays = [Array([_storable(row.get(name)) for row in rows], kinds[kind]) for name, kind in columns.items()]
+    content = io.BytesIO()
+    write_parquet(Table.from_arrays(arrays, schema=Schema(fields)), content, compression="zstd(1)")
+    _replace(path, content.getvalue())
+
+
+def _storable(value: Any) -> Any:
+    """Text that an engine cut in the middle of a character may hold what UTF-8 cannot."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all. Raises :class:`NotReadyError`, on a full disk for instance."""
     scratch = path.with_suffix(".partial")
-    write_parquet(Table.from_arrays(arrays, schema=Schema(fields)), str(scratch), compression="zstd(1)")
-    scratch.replace(path)
+    try:
+        scratch.write_bytes(content)
+        scratch.replace(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> NotReadyError:
+    return NotReadyError("{path} cannot be written: {why}.", "Free some space, or choose another directory with -o.",
+                         path=path, why=error.strerror or error)
 
 
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -152,7 +173,7 @@ def read_header(directory: Path) -> dict[str, Any]:
                         "Give the directory that 'touchstone run -o' wrote.", directory=directory)
     try:
         header = json.loads(path.read_text(encoding="utf-8"))
-        version = int(header["schema"])
+        version = range(1, 1 << 31).index(int(header["schema"])) + 1  # a schema number is at least 1
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError("{path} is damaged: {error}.", "The tables beside it can still be opened with DuckDB or pandas.",
                         path=path, error=error) from error

@@ -25,16 +25,8 @@ def significant(value: float, digits: int = 4) -> str:
     """
     if value == round(value):
         return f"{value:,.0f}"
-    magnitude = len(f"{abs(value):.0f}") if abs(value) >= 1 else -_leading_zeros(abs(value))
-    return f"{value:,.{max(digits - magnitude, 0)}f}"
-
-
-def _leading_zeros(value: float) -> int:
-    zeros = 0
-    while value < 0.1:
-        value *= 10
-        zeros += 1
-    return zeros
+    exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])  # of the rounded number: 9.9999 is 10.00
+    return f"{value:,.{max(digits - 1 - exponent, 0)}f}"
 
 
 def gigabytes(size_bytes: float) -> str:

@@ -7,6 +7,7 @@ from builders import GB, MS, clean_run, make_facts, make_failure, make_finding, 
 
 from touchstone.finding import Judgement, Trust, Verdict
 from touchstone.judge.audit import RULES, judge_run, trust
+from touchstone.judge.findings import findings_of
 from touchstone.judge.summarize import summarize
 from touchstone.message import say
 from touchstone.record import MemoryPeaks, Phase, Status
@@ -299,6 +300,12 @@ def test_stamps_far_from_the_engines_own_times_are_suspect():
 ])
 def test_trust_is_the_worst_verdict_and_not_knowing_takes_nothing_away(statuses, expected):
     assert trust([Verdict("rule", Judgement(status), say("x")) for status in statuses]) is expected
+
+
+def test_a_rejected_case_rejects_the_run_and_no_other_case():
+    found = findings_of(change(clean_run(), "short", {4}, first_record(asked_output_tokens=17)))
+    assert {case.name: case.trust for case in found.cases} == {"short": Trust.REJECTED, "batch-4": Trust.TRUSTED}
+    assert found.trust is Trust.REJECTED
 
 
 def test_rules_have_distinct_names_and_a_formula():

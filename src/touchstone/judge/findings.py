@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -71,4 +72,4 @@ def _reproduce(path: str, header: Mapping[str, Any]) -> tuple[str, ...]:
             words += [flag] if value else []
         elif value is not None and (name, value) != ("cache", "dynamic"):
             words += [flag, str(value)]
-    return (" ".join(words),)
+    return (shlex.join(words),)

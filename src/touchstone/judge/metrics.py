@@ -36,8 +36,8 @@ def e2e(record: Record) -> float | None:
 
 
 def later_tokens(record: Record) -> int:
-    """Tokens after those of the first event: n − n₁."""
-    return sum(record.event_tokens[1:])
+    """Tokens after those of the first event: n − n₁. Events that share the first stamp are one event with it."""
+    return sum(tokens for at_ns, tokens in zip(record.event_ns, record.event_tokens, strict=True) if at_ns > record.event_ns[0])
 
 
 def tpot(record: Record) -> float | None:

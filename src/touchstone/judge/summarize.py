@@ -11,7 +11,7 @@ from typing import Any
 
 from touchstone.finding import CaseFinding, Estimate
 from touchstone.judge import metrics, stats
-from touchstone.judge.metrics import METRICS
+from touchstone.judge.metrics import METRICS, Metric
 from touchstone.message import Message, say
 from touchstone.record import Record, Run, Status, Trial
 
@@ -50,7 +50,9 @@ def _case(run: Run, case: _Case, trials: Sequence[Trial]) -> CaseFinding:
     records = [record for trial in trials for record in trial.records]
     ok = [record for record in records if record.status is Status.OK]
     failed = Counter(record.status.value for record in records if record.status is not Status.OK)
-    failed += Counter(trial.status.value for trial in trials if not trial.records for _ in range(trial.batch_size))
+    for trial in trials:
+        if not trial.records:  # refused or killed: nobody wrote down its requests
+            failed[trial.status.value] += trial.batch_size
     kept = [trial for trial in good if all(record.status is Status.OK for record in trial.records)]
     return CaseFinding(
         name=case.name, title=case.title, batch_size=case.batch_size, speed=case.speed,
@@ -106,10 +108,18 @@ def _of_records(name: str, trials: Sequence[Trial]) -> Estimate:
     if not flat:
         return _nothing(name, say("no request carries this value (fewer than two tokens, or none succeeded)"))
     quantiles, reasons = _quantiles(flat)
-    mean = fmean(flat)
-    low, high, method, reason = _interval(mean, [[fmean(values) for values in group] for group in groups.values()])
+    means = {launch: [_mean_of(metric, trial) for trial in trials if trial.launch == launch and distinct(trial)] for launch in groups}
+    known = {launch: [value for value in values if value is not None] for launch, values in means.items()}
+    mean = fmean(value for values in known.values() for value in values)
+    low, high, method, reason = _interval(mean, list(known.values()))
     return Estimate(metric=name, unit=metric.unit, n=len(flat), value=mean, low=low, high=high, method=method,
                     quantiles={**quantiles, "max": max(flat)}, reasons=reasons | reason)
+
+
+def _mean_of(metric: Metric, trial: Trial) -> float | None:
+    """Over all sequences of the trial: every trial weighs the same, however many of its stamps coincide."""
+    values = [value for record in trial.records for value in metric.of(record)]  # type: ignore[arg-type]
+    return fmean(values) if values else None
 
 
 def _quantiles(values: Sequence[float]) -> tuple[dict[str, float | None], dict[str, Message]]:
@@ -131,7 +141,8 @@ def _interval(centre: float, groups: Sequence[Sequence[float]]) -> tuple[float |
         units, method = list(groups[0]), WITHIN_LAUNCH
     width = stats.log_t_half_width(units)
     if width is None:
-        reason = say("an interval needs at least two trials; have {have}", have=len(units))
+        reason = say("an interval needs at least two trials; have {have}", have=len(units)) if len(units) < 2 \
+            else say("an interval on the log scale needs positive values")
         return None, None, method, {"low": reason, "high": reason}
     return centre * math.exp(-width), centre * math.exp(width), method, {}
 
@@ -170,7 +181,7 @@ def _peak_memory(trials: Sequence[Trial]) -> Estimate:
 
 
 def _nothing(name: str, reason: Message) -> Estimate:
-    missing = ("value", "low", "high", *(QUANTILES if METRICS[name].level != "trial" else ()))
+    missing = ("value", "low", "high", *(("mean", "max", *QUANTILES) if METRICS[name].level != "trial" else ()))
     return Estimate(metric=name, unit=METRICS[name].unit, n=0, value=None,
                     quantiles=dict.fromkeys(QUANTILES) if METRICS[name].level != "trial" else {},
                     reasons=dict.fromkeys(missing, reason))

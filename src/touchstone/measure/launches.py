@@ -17,11 +17,10 @@ from typing import Any
 
 from touchstone import errors, store
 from touchstone.clock import now_ns, wall_time
-from touchstone.errors import EngineError, TouchstoneError
+from touchstone.errors import EngineError, NotReadyError, TouchstoneError
 from touchstone.measure.engines import engine_row
 from touchstone.measure.telemetry import PERIOD_S, Sampler
 from touchstone.message import Message
-from touchstone.message import say as say_again  # not a new sentence, so not one to translate
 from touchstone.plan import Plan, Target
 from touchstone.record import Phase, Status, Trial
 
@@ -40,8 +39,15 @@ class Control:
     def stop(self) -> None:
         """Ask to stop; a second call kills the process that is measuring."""
         self.requests += 1
+        if self.requests == 1:
+            self.end_trial()
+        elif self.child is not None and self.child.poll() is None:
+            self.child.kill()
+
+    def end_trial(self) -> None:
+        """Let the measuring process end after the trial it is playing."""
         if self.child is not None and self.child.poll() is None:
-            self.child.send_signal(signal.SIGTERM if self.requests == 1 else signal.SIGKILL)
+            self.child.send_signal(signal.SIGTERM)
 
 
 class Launches:
@@ -80,9 +86,10 @@ class Launches:
     def _play_launch(self, launch: int) -> bool:
         """One launch, in as many processes as its crashes make necessary. Returns False when the user stopped it."""
         while not self._control.requests:
-            done, skip, process = self._progress(launch)
+            done, skip = self._progress(launch)
             if not self._missing(done, skip):
                 return True
+            process = self._next_process()
             code = self._run_child(launch, process, done, skip)
             if code == 0:
                 return not self._control.requests
@@ -91,14 +98,22 @@ class Launches:
             self._note_crash(launch, process, code)
         return False
 
-    def _progress(self, launch: int) -> tuple[list[tuple[str, int]], set[str], int]:
-        """Finished trials, cases not to be tried again, and the number of the next process of ``launch``."""
+    def _progress(self, launch: int) -> tuple[list[tuple[str, int]], set[str]]:
+        """Finished trials of ``launch``, and cases not to be tried again."""
         trials = [trial for trial in store.load(self._directory).trials if trial.launch == launch]
         measured = [trial for trial in trials if trial.phase is Phase.MEASURED]
         done = [(trial.case, trial.index) for trial in measured if trial.status is Status.OK]
-        skip = {trial.case for trial in measured if trial.status is not Status.OK}
-        skip |= {trial.case for trial in trials if trial.status is not Status.OK and trial.phase is not Phase.VERIFY}
-        return done, skip, 1 + max((trial.process for trial in trials), default=-1)
+        skip = {trial.case for trial in trials if trial.status is not Status.OK and trial.phase is not Phase.VERIFY}
+        return done, skip
+
+    def _next_process(self) -> int:
+        """Numbers are never used twice, so what a killed process left half written belongs to nobody."""
+        process = int(self._header.get("processes") or 0)
+        self._set(processes=process + 1)
+        return process
+
+    def _piloted(self) -> bool:
+        return any(trial.phase is Phase.PILOT_MARKED for trial in store.load(self._directory).trials)
 
     def _missing(self, done: Sequence[tuple[str, int]], skip: set[str]) -> bool:
         counts = {case.name: sum(name == case.name for name, _ in done) for case in self._plan.cases}
@@ -109,7 +124,7 @@ class Launches:
         spec = {
             "plan": self._header["plan"], "target": self._header["target"], "directory": str(self._directory),
             "launch": launch, "process": process, "warmup": self._header.get("warmup") or {}, "done": list(done),
-            "skip": sorted(skip), "pilot": launch == 0 and process == 0,
+            "skip": sorted(skip), "pilot": launch == 0 and not self._piloted(),
         }
         log = self._directory / f"launch-{launch}.log"
         self._current = None
@@ -151,7 +166,13 @@ class Launches:
             self._header.setdefault("environment", content["environment"])
             self._header.update({name: content[name] for name in ("clock", "mark_cost_ns", "memory_read_bytes_per_s")})
         elif kind == "engine":
-            self._header.setdefault("launches", []).append({"launch": launch, "facts": content["facts"]})
+            known = self._header.setdefault("launches", [])
+            changed = _differences(known[0]["facts"], content["facts"]) if known else ()
+            if changed:
+                self._control.end_trial()
+                return NotReadyError("This run began on something else: {changed}.",
+                                     "Runs are not mixed; start a new one.", changed=", ".join(changed))
+            known.append({"launch": launch, "facts": content["facts"]})
         elif kind == "warmup":
             self._header.setdefault("warmup", {})[content["case"]] = content["count"]
             self._header.setdefault("warmup_steady", {})[content["case"]] = content["steady"]
@@ -184,6 +205,12 @@ class Launches:
         return " | ".join(lines[-_LOG_TAIL_LINES:])
 
 
+def _differences(known: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
+    """What of the engine's identity is not what the run began with."""
+    names = ("engine", "version", "device_name", "dtypes", "parameters")
+    return tuple(f"{name} {known[name]} → {now[name]}" for name in names if known[name] != now[name])
+
+
 def error_event(error: TouchstoneError) -> dict[str, object]:
     """An error as a line for the parent."""
     return {"kind": type(error).__name__, "message": error.message, "cure": error.cure,
@@ -198,8 +225,9 @@ def _packed(value: object) -> object:
 
 
 def _unpacked(value: Any) -> object:
-    return say_again(value["template"], **{name: _unpacked(one) for name, one in value["fields"].items()}) \
-        if isinstance(value, dict) else value
+    if not isinstance(value, dict):
+        return value
+    return Message(value["template"], tuple((name, _unpacked(one)) for name, one in value["fields"].items()))
 
 
 def _error_from(content: Mapping[str, Any]) -> TouchstoneError:

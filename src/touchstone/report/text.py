@@ -54,8 +54,8 @@ def to_text(findings: Findings, translate: Translate, lang: str) -> str:
     for prompt, text in findings.texts.items() if not findings.cases else ():
         console.print(Text(f"{said(say('Text'))} {prompt}: {plain(text)}"))
     console.print(Text(_memory(findings, said)))
-    console.print(Text(f"{said(say('Files'))}: {findings.path}/report.{lang}.md, report.json, *.parquet"))
-    console.print(Text(f"{said(say('Reproduce'))}: {findings.reproduce[0]}"))
+    console.print(Text(f"{said(say('Files'))}: {plain(findings.path)}/report.{lang}.md, report.json, *.parquet"))
+    console.print(Text(f"{said(say('Reproduce'))}: {plain(findings.reproduce[0])}"))
     return "\n".join(line.rstrip() for line in buffer.getvalue().rstrip().splitlines())
 
 

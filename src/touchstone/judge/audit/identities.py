@@ -40,7 +40,7 @@ def _miscounted(record: Record, speed: bool) -> bool:
 
 def _input_counts(evidence: Evidence, rule: str) -> Iterator[Verdict]:
     for case in evidence.cases:
-        records = [record for trial in evidence.good(case.name) for record in trial.records]
+        records = [record for trial in evidence.good(case.name) for record in trial.records if record.status is Status.OK]
         wrong = [record for record in records if record.input_tokens != record.input_tokens_built]
         cached = max((record.cached_tokens or 0 for record in records), default=0)
         if wrong:

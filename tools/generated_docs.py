@@ -1,14 +1,21 @@
-"""Writes ``docs/definitions.md`` from the tables that compute: ``make docs``. ``--check`` fails where it is out of date."""
+"""Writes ``docs/definitions.md`` and the JSON Schema of plans from what computes and reads them: ``make docs``.
+
+``--check`` changes nothing and fails where one is out of date.
+"""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 from touchstone.judge.audit import RULES
 from touchstone.judge.metrics import METRICS
+from touchstone.plan import GRID_KEYS, Plan
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "definitions.md"
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "definitions.md"
+SCHEMA = ROOT / "src" / "touchstone" / "plans" / "plan.schema.json"
 
 
 def page() -> str:
@@ -38,13 +45,23 @@ suspect one, else TRUSTED; what cannot be told is listed and takes nothing away.
 """
 
 
+def schema() -> str:
+    """The JSON Schema of a plan file, for editors; a grid key may also be a list, which becomes one case per value."""
+    document = Plan.model_json_schema(by_alias=True)
+    for key in GRID_KEYS:
+        one = document["$defs"]["Case"]["properties"][key]
+        document["$defs"]["Case"]["properties"][key] = {"anyOf": [one, {"type": "array", "items": {"type": "integer", "minimum": 1}}]}
+    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+
+
 def main() -> int:
-    """Write the page, or with --check compare it."""
-    current = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
-    if "--check" in sys.argv:
-        return int(current != page())
-    PAGE.write_text(page(), encoding="utf-8")
-    return 0
+    """Write both files, or with --check compare them."""
+    stale = 0
+    for path, text in ((PAGE, page()), (SCHEMA, schema())):
+        stale += not path.exists() or path.read_text(encoding="utf-8") != text
+        if "--check" not in sys.argv:
+            path.write_text(text, encoding="utf-8")
+    return int("--check" in sys.argv and stale > 0)
 
 
 if __name__ == "__main__":

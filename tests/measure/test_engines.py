@@ -21,6 +21,7 @@ from touchstone.plan import EngineOptions, Target, Verification
 from touchstone.record import Phase, Record, Status, Trial
 from touchstone.request import Batch, Request, Sampling
 
+EOS_ID, CLOSE_THINK_ID = 1, 7
 ENGINES = ("llama.cpp", "transformers")
 PROMPTS = ("The capital of France is", "1, 2, 3, 4,", "大语言模型的推理速度取决于", "robot explores planet")
 
@@ -39,6 +40,15 @@ def played(engine: Engine, batch: Batch, *, marked: bool = True) -> tuple[tuple[
     output = engine.generate(prepared, tape, marked=marked)
     tape.stop()
     return engine.read(batch, tape, output), tape
+
+
+def changed_head(tiny: Path, model: Path, winner: int, loser: int) -> Path:
+    """A copy of the model in which token ``winner`` comes wherever ``loser`` would have."""
+    shutil.copytree(tiny, model, ignore=shutil.ignore_patterns("*.gguf", "*.sha256"))
+    weights = load_file(tiny / "model.safetensors")
+    weights["lm_head.weight"][winner] = weights["lm_head.weight"][loser] * np.float16(1.5)
+    save_file(weights, model / "model.safetensors", metadata={"format": "pt"})
+    return model
 
 
 def request(engine: Engine, text: str, tokens: int, **choices: object) -> Request:
@@ -112,11 +122,7 @@ def test_a_natural_end_is_counted_where_it_came(name: str, tiny: Path, tmp_path:
     produced = one._tokenizer(record.text, add_special_tokens=False).input_ids
     one.stop()
     place, token = next((place, token) for place, token in enumerate(produced) if place > 2 and token not in produced[:place])
-    model = tmp_path / "ends"
-    shutil.copytree(tiny, model, ignore=shutil.ignore_patterns("*.gguf", "*.sha256"))
-    weights = load_file(tiny / "model.safetensors")
-    weights["lm_head.weight"][1] = weights["lm_head.weight"][token] * np.float16(1.5)
-    save_file(weights, model / "model.safetensors", metadata={"format": "pt"})
+    model = changed_head(tiny, tmp_path / "ends", EOS_ID, token)
     one = started(name, model)
     batch = Batch(tuple(request(one, text, 24, stop_at_eos=True) for text in (PROMPTS[3], PROMPTS[0])))
     ended = played(one, batch)[0][0]
@@ -124,6 +130,24 @@ def test_a_natural_end_is_counted_where_it_came(name: str, tiny: Path, tmp_path:
     one.stop()
     assert (ended.finish, ended.output_tokens, sum(ended.event_tokens)) == ("stop", place + 1, place + 1)
     assert (forced.finish, forced.output_tokens) == ("length", 24)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_thinking_is_split_from_the_answer(name: str, tiny: Path, tmp_path: Path):
+    """The output head is changed so that the closing mark comes where greedy text would have had another token."""
+    one = started("transformers", tiny)
+    (record,), _ = played(one, Batch((request(one, PROMPTS[3], 16),)))
+    produced = one._tokenizer(record.text, add_special_tokens=False).input_ids
+    one.stop()
+    place, token = next((place, token) for place, token in enumerate(produced) if place > 2 and token not in produced[:place])
+    model = changed_head(tiny, tmp_path / "thinks", CLOSE_THINK_ID, token)
+    one = started(name, model)
+    (record,), _ = played(one, Batch((request(one, PROMPTS[3], 16),)))
+    one.stop()
+    thought, _, answer = record.text.partition("</think>")
+    assert thought
+    assert record.thinking_tokens == place + 1
+    assert record.answer_text == answer
 
 
 @pytest.mark.parametrize(("name", "dtype"), [(name, dtype) for name in ENGINES for dtype in ("fp32", "fp16", "bf16", "int8")])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import secrets
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,6 +39,7 @@ class LlamaCppEngine:
         self._gguf = read_gguf(self._path)
         _check_dtype(target, self._path, self._gguf)
         self._server: Any = None
+        self._api_key = secrets.token_hex(16)
         _refuse_options(target)
 
     def model_files(self) -> Sequence[str]:
@@ -71,6 +73,7 @@ class LlamaCppEngine:
         params.model.path = str(self._path)
         params.hostnames = ["127.0.0.1"]
         params.port = 0  # a free one
+        params.api_keys = [self._api_key]  # other users of this host have no business here
         params.n_parallel = sizes.batch_size
         params.kv_unified = False
         # The server shares the context out among its slots; a little is added for what it keeps for itself.
@@ -123,7 +126,8 @@ class LlamaCppEngine:
         address = urlsplit(self._server.listening_address)
         connection = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=60)
         with contextlib.closing(connection):
-            connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+            headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._api_key}"}
+            connection.request("POST", path, json.dumps(body), headers)
             return json.load(connection.getresponse())
 
     def prepare(self, batch: Batch) -> tuple[bytes, bytes]:

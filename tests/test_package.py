@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from importlib import resources
+from importlib import metadata, resources
 from pathlib import Path
 
 import pytest
@@ -78,3 +78,36 @@ def test_the_licence_is_apache_2():
                                   "report/i18n/zh/LC_MESSAGES/touchstone.mo"])
 def test_what_is_read_at_run_time_is_shipped(name):
     assert resources.files("touchstone").joinpath(name).is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("python", ["3.10", "3.13"])
+def test_every_base_dependency_has_an_aarch64_wheel(python, tmp_path):
+    """Kunpeng hosts: glibc 2.28 and later, no compiler. Asks the package index, downloads nothing it need not."""
+    platforms = [f"--platform=manylinux_2_{minor}_aarch64" for minor in (17, 24, 26, 27, 28)] + ["--platform=manylinux2014_aarch64"]
+    dependencies = [one for one in metadata.requires("llm-touchstone") if "extra ==" not in one and "python_version <" not in one]
+    done = subprocess.run([sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", "--ignore-installed", "--target", tmp_path,
+                           "--only-binary=:all:", "--python-version", python, "--implementation", "cp", *platforms, *dependencies],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_base_install_is_small():
+    """Everything the base dependencies bring, byte code left out, stays below 300 MB."""
+    wanted, total = ["llm-touchstone"], 0
+    seen = set()
+    while wanted:
+        name = re.match(r"[\w.-]+", wanted.pop()).group().lower().replace("_", "-")
+        if name in seen:
+            continue
+        seen.add(name)
+        try:
+            distribution = metadata.distribution(name)
+        except metadata.PackageNotFoundError:  # for another Python or platform
+            continue
+        wanted += [one for one in distribution.requires or [] if "extra ==" not in one]
+        total += sum(path.locate().stat().st_size for path in distribution.files or []
+                     if path.suffix != ".pyc" and path.locate().is_file())
+    assert {"numpy", "scipy", "arro3-io"} <= seen
+    assert not seen & {"torch", "transformers", "tokenizers"}
+    assert total < 300e6

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 
 from touchstone.judge.findings import findings_of
 from touchstone.record import MemoryPeaks
-from touchstone.report import FACES
+from touchstone.report import FACES, table
 from touchstone.report.i18n import translator
 
 LANGUAGES = ("en", "zh")
@@ -252,3 +252,14 @@ def test_hostile_text_is_kept_as_it_is_in_json(place):
 def test_the_command_to_reproduce_gives_a_shell_the_model_as_one_word():
     run = haunted_run("model", "my model; echo `id` $(id)")
     assert shlex.split(findings_of(run).reproduce[0]).count("/models/my model; echo `id` $(id)") == 1
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 100])
+def test_no_number_is_cut_off_however_narrow_the_terminal(columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    findings = findings_of(clean_run())
+    for lang in ("en", "zh"):
+        text = FACES["text"](findings, translator(lang), lang)
+        shown = "".join(text.split())
+        for row in table.rows(findings, translator(lang), lang):
+            assert all("".join(cell.split()) in shown for cell in row[1:])

@@ -28,7 +28,9 @@ def _first_token(cases: Sequence[CaseFinding]) -> Iterator[tuple[str, Message]]:
 
 def _decoding(cases: Sequence[CaseFinding]) -> Iterator[tuple[str, Message]]:
     single = [case for case in cases if case.batch_size == 1 and case.metrics["decode_speed"].value]
-    if single:
+    if len(single) == 1:
+        yield "decode_speed", say("one request decodes at {speed} tokens/s", speed=significant(single[0].metrics["decode_speed"].value or 0))
+    elif single:
         slow = min(single, key=lambda case: case.metrics["decode_speed"].value or 0.0)
         fast = max(single, key=lambda case: case.metrics["decode_speed"].value or 0.0)
         yield "decode_speed", say("one request decodes at {slow} ({slow_case}) to {fast} ({fast_case}) tokens/s",

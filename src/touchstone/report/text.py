@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import shutil
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from touchstone.finding import Findings
 from touchstone.message import Message, Translate, say
@@ -13,13 +15,12 @@ from touchstone.units import gigabytes, significant
 
 _REASONS = 3
 _WIDEST = 120
+_NARROWEST_TITLE = 6
 
 
 def to_text(findings: Findings, translate: Translate, lang: str) -> str:
     """The report for a terminal, as wide as it is (80 cells where there is none, at most 120)."""
-    from rich.cells import cell_len
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     def said(message: Message) -> str:
@@ -36,14 +37,8 @@ def to_text(findings: Findings, translate: Translate, lang: str) -> str:
         console.print(Text(f"  {said(STATUS_WORDS[verdict.status])}{where}: {said(verdict.message)}"))
     if findings.cases:
         console.print()
-        grid = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
-        for place, column in enumerate(table.COLUMNS):
-            header = _folded(said(column))
-            least = 1 if place == 0 else max(map(cell_len, header.splitlines()))
-            grid.add_column(header, justify="left" if place in {0, 10} else "right", overflow="fold", min_width=least)
-        for row in table.rows(findings, translate, lang):
-            grid.add_row(*map(Text, row))
-        console.print(grid)
+        for line in _cases([said(column) for column in table.COLUMNS], table.rows(findings, translate, lang), width):
+            console.print(line)
         console.print()
     for metric, sentence in findings.analysis:
         console.print(Text(f"{said(METRIC_WORDS[metric])}: {said(sentence)}"))
@@ -57,6 +52,32 @@ def to_text(findings: Findings, translate: Translate, lang: str) -> str:
     console.print(Text(f"{said(say('Files'))}: {plain(findings.path)}/report.{lang}.md, report.json, *.parquet"))
     console.print(Text(f"{said(say('Reproduce'))}: {plain(findings.reproduce[0])}"))
     return "\n".join(line.rstrip() for line in buffer.getvalue().rstrip().splitlines())
+
+
+def _cases(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Iterator[Any]:
+    """The table; where the terminal is too narrow for it, one short list per case."""
+    from rich.cells import cell_len
+    from rich.table import Table
+    from rich.text import Text
+
+    headers = list(map(_folded, columns))
+    numbers = [max(cell_len(line) for text in (header, *column) for line in text.splitlines())
+               for header, *column in zip(headers[1:], *(row[1:] for row in rows), strict=True)]
+    titles = width - sum(numbers) - len(numbers)
+    if titles < _NARROWEST_TITLE:
+        for title, *values in rows:
+            yield Text(title)
+            for column, value in zip(columns[1:], values, strict=True):
+                yield Text(f"  {column}: {value}")
+        return
+    grid = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    longest = max(cell_len(row[0]) for row in rows)
+    grid.add_column(headers[0], width=min(titles, longest), overflow="fold")
+    for header, least in zip(headers[1:], numbers, strict=True):
+        grid.add_column(header, justify="left" if header is headers[-1] else "right", width=least)
+    for row in rows:
+        grid.add_row(*map(Text, row))
+    yield grid
 
 
 def _folded(header: str) -> str:

@@ -80,7 +80,7 @@ def test_a_missing_file_is_an_error_and_deleting_the_directory_cures_it(tiny, tm
 
 
 def test_what_was_left_half_made_is_made_again(tmp_path):
-    half = tmp_path / "checkpoints" / f"tiny-v{synthetic.FORMAT}"
+    half = tmp_path / "checkpoints" / f"v{synthetic.FORMAT}" / "tiny"
     half.mkdir(parents=True)
     (half / "model.safetensors").write_bytes(b"half")
     assert sorted(path.name for path in synthetic.ensure("tiny", tmp_path).iterdir()) == list(FILES)

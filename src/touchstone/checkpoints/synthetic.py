@@ -48,6 +48,10 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "touchstone"
 
 
+def _place(root: Path | None) -> Path:
+    return (root or cache_directory()) / "checkpoints" / f"v{FORMAT}"
+
+
 def tensors(shape: ModelShape) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Names and shapes of all tensors, in the names of the transformers library."""
     hidden, head = shape.hidden_size, shape.head_dim
@@ -97,7 +101,7 @@ def ensure(name: str, root: Path | None = None) -> Path:
         raise UsageError("The shape {name} is created straight on a device and has no files.",
                          "Use --engine transformers for it, or one of: {files}.",
                          name=name, files=", ".join(sorted(set(SHAPES) - ON_DEVICE_ONLY)))
-    directory = (root or cache_directory()) / "checkpoints" / f"{name}-v{FORMAT}"
+    directory = _place(root) / name
     with _writing(directory):
         if not (directory / "touchstone.json").exists():
             _create(SHAPES[name], directory)
@@ -164,7 +168,7 @@ def _write_tokenizer(shape: ModelShape, directory: Path) -> None:
 
 def ensure_tokenizer(name: str, root: Path | None = None) -> Path:
     """A directory with the config and tokenizer of a shape that has no weight files, made on first use."""
-    directory = (root or cache_directory()) / "checkpoints" / f"{name}-tokenizer-v{FORMAT}"
+    directory = _place(root) / f"{name}-tokenizer"
     with _writing(directory):
         if not (directory / "tokenizer_config.json").exists():
             directory.mkdir(parents=True, exist_ok=True)

@@ -141,14 +141,17 @@ class _Launch:
         self._cases = fitting
 
     def _load(self) -> EngineFacts:
-        """Load once from storage where the kernel lets go of the files, and again from memory where that is quick."""
+        """Load: the first launch from storage, where the kernel lets go of the files, and again from memory where that is quick."""
         largest = max((case.batch_size for case in self._cases), default=0)
         prompts = len(self._plan.verification.prompts) if self._plan.verification else 1
-        sizes = Sizes(largest or prompts, workloads.longest_sequence(self._plan))
+        fitting = self._plan.model_copy(update={"cases": tuple(self._cases)})
+        sizes = Sizes(largest or prompts, workloads.longest_sequence(fitting))
         files = self._engine.model_files()
-        page_cache.evict(files)
+        first = self._spec.place == Place(0, 0)
+        if first:
+            page_cache.evict(files)
         loads = [self._load_once(files, sizes)]
-        if files and loads[0][0].seconds <= RELOAD_LIMIT_S:
+        if first and files and loads[0][0].seconds <= RELOAD_LIMIT_S:
             self._engine.stop()
             loads.append(self._load_once(files, sizes))
         return replace(loads[-1][1], loads=tuple(time for time, _ in loads))

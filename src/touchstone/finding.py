@@ -121,4 +121,6 @@ class Findings:
     memory: Mapping[str, Any]
     loads: tuple[Mapping[str, Any], ...]
     texts: Mapping[str, str]
+    method: Mapping[str, Any]
+    definitions: tuple[tuple[str, str, str], ...]
     reproduce: tuple[str, ...]

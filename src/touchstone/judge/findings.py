@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from touchstone.checkpoints.shape import SHAPES
 from touchstone.finding import CaseFinding, Findings
 from touchstone.judge.advice import advise
 from touchstone.judge.analysis import analyse
 from touchstone.judge.audit import judge_run, trust
+from touchstone.judge.metrics import METRICS
 from touchstone.judge.summarize import summarize
 from touchstone.judge.verification import texts
 from touchstone.plan import LOCK
@@ -32,7 +34,9 @@ def findings_of(run: Run) -> Findings:
         identity=_identity(target, facts), cases=judged, verdicts=verdicts, analysis=analyse(judged), advice=advice, silent=silent,
         trust=trust(verdicts), environment=_mapping(header.get("environment")), memory=_memory(facts, judged),
         loads=tuple(load for one in (launches if isinstance(launches, list) else []) for load in one["facts"].get("loads", [])),
-        texts={prompt: records["alone"].text or "" for prompt, records in texts(run.trials).items()}, reproduce=_reproduce(run.path, header),
+        texts={prompt: records["alone"].text or "" for prompt, records in texts(run.trials).items()},
+        method={name: plan[name] for name in ("launches", "trials", "half_width", "warmup", "order", "seed")},
+        definitions=tuple((metric.id, metric.unit, metric.formula) for metric in METRICS.values()), reproduce=_reproduce(run.path, header),
     )
 
 
@@ -62,8 +66,9 @@ def _reproduce(path: str, header: Mapping[str, Any]) -> tuple[str, ...]:
     """The command that plays the same resolved plan on the same target again."""
     target, asked = _mapping(header["target"]), _mapping(header.get("asked"))
     options = _mapping(target.get("options"))
-    words = ["touchstone", "run", f"{path}/{LOCK}", "--engine", str(target["engine"]), "--device",
-             str(target["device"]), "--model", str(asked.get("model") or target["model"])]
+    name = str(target["model"]).rpartition("/")[2]
+    words = ["touchstone", "run", f"{path}/{LOCK}", "--engine", str(target["engine"]), "--device", str(target["device"]),
+             "--model", str(asked.get("model") or (name if name in SHAPES else target["model"]))]
     if target["dtype"] != "auto":
         words += ["--dtype", str(target["dtype"])]
     for name, value in options.items():

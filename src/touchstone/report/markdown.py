@@ -21,7 +21,7 @@ def to_markdown(findings: Findings, translate: Translate, lang: str) -> str:
 
     parts = [_head(findings, said), _results(findings, said, translate, lang), _latencies(findings, said, lang),
              _analysis(findings, said), _advice(findings, said), _memory(findings, said, lang), _audit(findings, said),
-             _texts(findings, said, lang), _environment(findings, said), _reproduction(findings, said)]
+             _texts(findings, said, lang), _environment(findings, said), _reproduction(findings, said), _definitions(findings, said)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -43,12 +43,29 @@ def _head(findings: Findings, said: Say) -> str:
     lines = [f"# {cell(one['model'])} {cell(one['dtype'])} · {cell(one['engine'])} · {cell(one.get('device_name') or one['device'])}",
              "", " · ".join([f"{said(say('Suite'))} {cell(findings.plan_name)}", cell(findings.created),
                              f"{said(say('run'))} {findings.run_id}", cell(findings.status)]),
-             "", f"**{said(say('Verdict'))}: {said(TRUST_WORDS[findings.trust])}**"]
+             "", _method(findings, said), "", f"**{said(say('Verdict'))}: {said(TRUST_WORDS[findings.trust])}**"]
     for verdict in table.gravest(findings.verdicts, 3):
         where = f" ({cell(verdict.case)})" if verdict.case else ""
         cure = f" → {cell(said(verdict.cure))}" if verdict.cure else ""
         lines.append(f"* {said(STATUS_WORDS[verdict.status])}{where}: {cell(said(verdict.message))}{cure}")
     return "\n".join(lines)
+
+
+def _method(findings: Findings, said: Say) -> str:
+    """How it was measured, in one sentence."""
+    method = findings.method
+    rounds = say("case after case") if method["order"] == "sequential" else say("cases in rounds of shuffled order")
+    return said(say("Method: {launches} launch(es) as separate processes, {trials} trials of each case in each, warm-up {warmup}, {rounds}, "
+                    "seed {seed}; prompts of exact length, a different one for every sequence.", launches=method["launches"],
+                    trials=method["trials"], warmup=method["warmup"], rounds=rounds, seed=method["seed"]))
+
+
+def _definitions(findings: Findings, said: Say) -> str:
+    rows = [[said(METRIC_WORDS[name]), cell(unit), cell(formula)] for name, unit, formula in findings.definitions]
+    note = said(say("n1 is the number of tokens in the first token-bearing event. Intervals are 95 %; their unit is the trial within one "
+                    "launch, and the launch where there are several."))
+    grid = _grid([said(say("Metric")), said(say("Unit")), said(say("Formula"))], rows)
+    return f"## {said(say('Definitions'))}\n\n{grid}\n\n{note}"
 
 
 def _results(findings: Findings, said: Say, translate: Translate, lang: str) -> str:
@@ -140,7 +157,7 @@ def _texts(findings: Findings, said: Say, lang: str) -> str:
 
 def _environment(findings: Findings, said: Say) -> str:
     facts = {**findings.identity, **findings.environment}
-    rows = [[cell(name), cell(_flat(value))] for name, value in facts.items() if value not in (None, {}, [], "")]
+    rows = [[cell(name), cell(text)] for name, value in facts.items() if value is not None and (text := _flat(value))]
     return f"## {said(say('Environment'))}\n\n{_grid([said(say('Fact')), said(say('Value'))], rows)}" if rows else ""
 
 

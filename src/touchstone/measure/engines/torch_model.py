@@ -10,12 +10,14 @@ from typing import Any
 
 from touchstone.checkpoints.shape import ModelShape, config_of
 from touchstone.checkpoints.synthetic import WEIGHT_STD
+from touchstone.checkpoints.vocabulary import FIRST_WORD_TOKEN
 from touchstone.errors import EngineError, UsageError
 from touchstone.measure.devices import Device, installed
 from touchstone.plan import Target
 
 _NAMES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 _SHORT = {f"torch.{long}": short for short, long in _NAMES.items()} | {"torch.int8": "int8", "torch.uint8": "uint8"}
+_NOISE_VALUES = (1 << 20) + 7  # no multiple of a row's length, so that no two rows of a matrix come out the same
 _OUT_OF_MEMORY_TEXTS = ("out of memory", "can't allocate memory", "not enough memory")
 
 
@@ -98,7 +100,7 @@ def _fill(model: Any, seed: int = 0) -> None:
     import torch
 
     generator = torch.Generator().manual_seed(seed)
-    noise = torch.randn(1 << 20, generator=generator) * WEIGHT_STD
+    noise = torch.randn(_NOISE_VALUES, generator=generator) * WEIGHT_STD
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name.endswith("norm.weight"):
@@ -108,6 +110,7 @@ def _fill(model: Any, seed: int = 0) -> None:
             for start in range(0, flat.numel(), block.numel()):
                 part = flat[start:start + block.numel()]
                 part.copy_(block[:part.numel()])
+        model.get_output_embeddings().weight[:FIRST_WORD_TOKEN] = 0  # as in the synthetic files: greedy text stays printable
 
 
 def _quantize(model: Any) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from touchstone.finding import CaseFinding, Estimate, Trust
+from touchstone.plan import Plan
 from touchstone.record import MemoryPeaks, Phase, Record, Run, Status, Trial
 
 MS = 1_000_000
@@ -92,7 +93,7 @@ def make_header(cases, **changes):
     """``run.json`` of a complete run of ``cases`` in one launch."""
     header = {
         "schema": 2, "id": "abc123", "created": "2026-11-20T12:00:00+00:00", "status": "complete", "touchstone": "0.1.0",
-        "plan": {"name": "hand-made", "cases": cases},
+        "plan": {**Plan(name="hand-made").model_dump(mode="json", by_alias=True), "cases": cases},
         "target": {"engine": "transformers", "device": "cuda", "model": "/models/small", "dtype": "bf16", "options": {}},
         "asked": {"suite": "hand-made", "model": "/models/small", "dtype": "bf16"},
         "environment": {"cores": 4, "busy_processes": []}, "mark_cost_ns": 50.0, "launches": [{"launch": 0, "facts": make_facts()}],

@@ -21,7 +21,7 @@ def to_markdown(findings: Findings, translate: Translate, lang: str) -> str:
 
     parts = [_head(findings, said), _results(findings, said, translate, lang), _latencies(findings, said, lang),
              _analysis(findings, said), _advice(findings, said), _memory(findings, said, lang), _audit(findings, said),
-             _texts(findings, said, lang), _environment(findings, said), _reproduction(findings, said), _definitions(findings, said)]
+             _texts(findings, said, lang), _definitions(findings, said), _environment(findings, said), _reproduction(findings, said)]
     return "\n\n".join(part for part in parts if part)
 
 

@@ -44,8 +44,3 @@ def wall_time() -> str:
 def wall_stamp() -> str:
     """``20261120-190455``, for directory names."""
     return datetime.now(timezone.utc).astimezone().strftime("%Y%m%d-%H%M%S")
-
-
-def sleep_s(duration_s: float) -> None:
-    """Pause this thread for ``duration_s`` seconds."""
-    time.sleep(duration_s)

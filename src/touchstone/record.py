@@ -29,18 +29,6 @@ class Status(str, Enum):
 
 
 @dataclass(frozen=True)
-class Output:
-    """What a request produced, by the engine's own token count."""
-
-    text: str
-    output_tokens: int
-    finish: str
-    token_ids: tuple[int, ...] | None = None
-    thinking_tokens: int | None = None
-    answer_text: str | None = None
-
-
-@dataclass(frozen=True)
 class Record:
     """One request: when it was sent, when its tokens came, and how many there were by each count.
 

@@ -20,9 +20,6 @@ WITHIN_LAUNCH = "log-t over the trials of one launch"
 BETWEEN_LAUNCHES = "log-t over launches"
 RANGE = "range of the trials"
 
-Values = Mapping[int, list[list[float]]]
-"""For each launch, for each of its trials, the independent values."""
-
 
 @dataclass(frozen=True)
 class _Case:

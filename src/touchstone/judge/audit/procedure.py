@@ -79,7 +79,7 @@ def _observer(evidence: Evidence, rule: str) -> Iterator[Verdict]:
         yield Verdict(rule, Judgement.CANNOT_TELL, say("no pilot measured what watching costs"))
         return
     ratio, width = stats.paired_ratio(*map(list, zip(*pairs, strict=True)))
-    steps = fmean(len(metrics_events) for trial in marked.values() for metrics_events in [trial.records[0].event_ns])
+    steps = fmean(len(trial.records[0].event_ns) for trial in marked.values())
     stamps = float(evidence.run.header.get("mark_cost_ns") or 0) * steps / 1e9 / fmean(one for one, _ in pairs)  # type: ignore[arg-type]
     effect = ratio - 1
     low = math.exp(math.log(ratio) - width) - 1 if width is not None else None

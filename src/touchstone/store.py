@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ SCHEMA = 2
 HEADER = "run.json"
 PARTS = "parts"
 _MAGIC = b"PAR1"
+_LEAST_BYTES = 12  # the mark, the length of the footer, the mark
 
 Row = dict[str, Any]
 _KEY = {"launch": "int64", "process": "int64", "sequence": "int64"}
@@ -135,10 +138,10 @@ def _write_parquet(path: Path, table: str, rows: list[Row]) -> None:
 
     kinds = {"int64": DataType.int64(), "float64": DataType.float64(), "utf8": DataType.utf8()}
     columns = TABLES[table]
-    fields = [Field(name, kinds[kind], nullable=True) for name, kind in columns.items()]
+    schema = Schema([Field(name, kinds[kind], nullable=True) for name, kind in columns.items()])
     arrays = [Array([_storable(row.get(name)) for row in rows], kinds[kind]) for name, kind in columns.items()]
     content = io.BytesIO()
-    write_parquet(Table.from_arrays(arrays, schema=Schema(fields)), content, compression="zstd(1)")
+    write_parquet(Table.from_arrays(arrays, schema=schema), content, compression="zstd(1)")
     _replace(path, content.getvalue())
 
 
@@ -173,10 +176,13 @@ def read_header(directory: Path) -> dict[str, Any]:
                         "Give the directory that 'touchstone run -o' wrote.", directory=directory)
     try:
         header = json.loads(path.read_text(encoding="utf-8"))
-        version = range(1, 1 << 31).index(int(header["schema"])) + 1  # a schema number is at least 1
+        version = int(header["schema"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError("{path} is damaged: {error}.", "The tables beside it can still be opened with DuckDB or pandas.",
                         path=path, error=error) from error
+    if version < 1:
+        raise DataError("{path} is damaged: {error}.", "The tables beside it can still be opened with DuckDB or pandas.",
+                        path=path, error=f"schema {version}")
     if version > SCHEMA:
         raise DataError("{path} was written by a newer version (schema {version}; this one reads up to {known}).",
                         "Upgrade: pip install -U llm-touchstone", path=path, version=version, known=SCHEMA)
@@ -216,7 +222,7 @@ def _record(row: Row, events: list[tuple[int, int, int]]) -> Record:
 
 
 def _trial(row: Row, records: tuple[Record, ...]) -> Trial:
-    peaks = {name: row[name] for name in ("allocated_bytes", "reserved_bytes", "device_used_bytes", "resident_bytes")}
+    peaks = {peak.name: row[peak.name] for peak in fields(MemoryPeaks)}
     kept = {name: value for name, value in row.items() if name not in peaks}
     return Trial(**{**kept, "phase": Phase(row["phase"]), "status": Status(row["status"])}, records=records,
                  memory=MemoryPeaks(**peaks))
@@ -252,9 +258,14 @@ def _read_parquet(path: Path) -> list[Row]:
 
 def _is_whole(path: Path) -> bool:
     """Whether the file has Parquet's mark at both ends and room for the footer it announces."""
-    content = path.read_bytes()
-    footer = int.from_bytes(content[-8:-4], "little")
-    return content[:4] == _MAGIC == content[-4:] and footer + 12 <= len(content)
+    size = path.stat().st_size
+    if size < _LEAST_BYTES:
+        return False
+    with path.open("rb") as file:
+        start = file.read(len(_MAGIC))
+        file.seek(-8, os.SEEK_END)
+        footer, end = int.from_bytes(file.read(4), "little"), file.read()
+    return start == _MAGIC == end and footer + _LEAST_BYTES <= size
 
 
 def _damaged(path: Path, why: str) -> DataError:

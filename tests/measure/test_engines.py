@@ -51,6 +51,15 @@ def changed_head(tiny: Path, model: Path, winner: int, loser: int) -> Path:
     return model
 
 
+def first_new_token(tiny: Path, tokens: int) -> tuple[int, int]:
+    """Where, after the third, greedy text first has a token it had not before, and which."""
+    one = started("transformers", tiny)
+    (record,), _ = played(one, Batch((request(one, PROMPTS[3], tokens),)))
+    produced = one._tokenizer(record.text, add_special_tokens=False).input_ids
+    one.stop()
+    return next((place, token) for place, token in enumerate(produced) if place > 2 and token not in produced[:place])
+
+
 def request(engine: Engine, text: str, tokens: int, **choices: object) -> Request:
     return Request(text, tuple(engine.encode(text, special=True)), tokens, **choices)
 
@@ -117,11 +126,7 @@ def test_two_engines_on_the_same_weights_write_the_same_text(tiny: Path):
 @pytest.mark.parametrize("name", ENGINES)
 def test_a_natural_end_is_counted_where_it_came(name: str, tiny: Path, tmp_path: Path):
     """The output head is changed so that the end token wins where greedy text would have had its sixth new token."""
-    one = started("transformers", tiny)
-    (record,), _ = played(one, Batch((request(one, PROMPTS[3], 24),)))
-    produced = one._tokenizer(record.text, add_special_tokens=False).input_ids
-    one.stop()
-    place, token = next((place, token) for place, token in enumerate(produced) if place > 2 and token not in produced[:place])
+    place, token = first_new_token(tiny, 24)
     model = changed_head(tiny, tmp_path / "ends", EOS_ID, token)
     one = started(name, model)
     batch = Batch(tuple(request(one, text, 24, stop_at_eos=True) for text in (PROMPTS[3], PROMPTS[0])))
@@ -135,11 +140,7 @@ def test_a_natural_end_is_counted_where_it_came(name: str, tiny: Path, tmp_path:
 @pytest.mark.parametrize("name", ENGINES)
 def test_thinking_is_split_from_the_answer(name: str, tiny: Path, tmp_path: Path):
     """The output head is changed so that the closing mark comes where greedy text would have had another token."""
-    one = started("transformers", tiny)
-    (record,), _ = played(one, Batch((request(one, PROMPTS[3], 16),)))
-    produced = one._tokenizer(record.text, add_special_tokens=False).input_ids
-    one.stop()
-    place, token = next((place, token) for place, token in enumerate(produced) if place > 2 and token not in produced[:place])
+    place, token = first_new_token(tiny, 16)
     model = changed_head(tiny, tmp_path / "thinks", CLOSE_THINK_ID, token)
     one = started(name, model)
     (record,), _ = played(one, Batch((request(one, PROMPTS[3], 16),)))

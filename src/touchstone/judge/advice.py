@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 
 from touchstone.finding import Advice, CaseFinding, Trust
+from touchstone.judge.series import batch_series
 from touchstone.message import Message, say
 from touchstone.units import gigabytes, significant
 
@@ -19,26 +19,17 @@ def advise(cases: Sequence[CaseFinding]) -> tuple[tuple[Advice, ...], tuple[Mess
     standing = [case for case in cases if case.ok and case.speed and case.trust is not Trust.REJECTED]
     advice: list[Advice] = []
     silent: list[Message] = []
-    series = [group for group in _batch_series(standing) if len(group) > 1]
+    series = [group for group in batch_series(standing) if len(group) > 1]
     if series:
         for group in series:
             advice += [_best_batch(group)]
     else:
         silent.append(say("which batch size to use: no shape was measured soundly at two batch sizes"))
     advice += _memory(standing)
-    advice += [_interactive(group) for group in series or _batch_series(standing)]
+    advice += [_interactive(group) for group in series or batch_series(standing)]
     if not standing:
         silent.append(say("memory and latency: no case of fixed length passed the audit"))
     return tuple(advice), tuple(silent)
-
-
-def _batch_series(cases: Sequence[CaseFinding]) -> list[list[CaseFinding]]:
-    """Cases of one input and output length, by batch size."""
-    def shape(case: CaseFinding) -> tuple[float, float]:
-        return (case.input_tokens or 0.0, case.output_tokens or 0.0)
-
-    ordered = sorted(cases, key=lambda case: (*shape(case), case.batch_size))
-    return [list(group) for _, group in groupby(ordered, key=shape)]
 
 
 def _best_batch(series: Sequence[CaseFinding]) -> Advice:

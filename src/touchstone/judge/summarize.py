@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from statistics import fmean
 from typing import Any
 
@@ -13,7 +13,7 @@ from touchstone.finding import CaseFinding, Estimate
 from touchstone.judge import metrics, stats
 from touchstone.judge.metrics import METRICS, Metric
 from touchstone.message import Message, say
-from touchstone.record import Record, Run, Status, Trial
+from touchstone.record import MemoryPeaks, Record, Run, Status, Trial
 
 QUANTILES: Mapping[str, float] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 WITHIN_LAUNCH = "log-t over the trials of one launch"
@@ -63,8 +63,8 @@ def _case(run: Run, case: _Case, trials: Sequence[Trial]) -> CaseFinding:
 
 def _memory_peaks(trials: Sequence[Trial]) -> dict[str, int | None]:
     """The largest reading of each kind over the trials; None where the device has no such count."""
-    kinds = ("allocated_bytes", "reserved_bytes", "device_used_bytes", "resident_bytes")
-    return {kind: max((value for trial in trials if (value := getattr(trial.memory, kind)) is not None), default=None) for kind in kinds}
+    return {kind.name: max((value for trial in trials if (value := getattr(trial.memory, kind.name)) is not None), default=None)
+            for kind in fields(MemoryPeaks)}
 
 
 def _kv_bytes(run: Run, case: _Case, ok: Sequence[Record]) -> int | None:
@@ -96,27 +96,25 @@ def distinct(trial: Trial) -> list[Record]:
 
 def _of_records(name: str, trials: Sequence[Trial]) -> Estimate:
     metric = METRICS[name]
-    groups: dict[int, list[list[float]]] = {}
+    flat: list[float] = []
+    means: dict[int, list[float]] = {}
     for trial in trials:
-        values = [value for record in distinct(trial) for value in metric.of(record)]  # type: ignore[arg-type]
+        values = _values(metric, distinct(trial))
         if values:
-            groups.setdefault(trial.launch, []).append(values)
-    flat = [value for group in groups.values() for values in group for value in values]
+            flat += values
+            # Over all sequences: every trial weighs the same, however many of its stamps coincide.
+            means.setdefault(trial.launch, []).append(fmean(_values(metric, trial.records)))
     if not flat:
         return _nothing(name, say("no request carries this value (fewer than two tokens, or none succeeded)"))
     quantiles, reasons = _quantiles(flat)
-    means = {launch: [_mean_of(metric, trial) for trial in trials if trial.launch == launch and distinct(trial)] for launch in groups}
-    known = {launch: [value for value in values if value is not None] for launch, values in means.items()}
-    mean = fmean(value for values in known.values() for value in values)
-    low, high, method, reason = _interval(mean, list(known.values()))
+    mean = fmean(value for values in means.values() for value in values)
+    low, high, method, reason = _interval(mean, list(means.values()))
     return Estimate(metric=name, unit=metric.unit, n=len(flat), value=mean, low=low, high=high, method=method,
                     quantiles={**quantiles, "max": max(flat)}, reasons=reasons | reason)
 
 
-def _mean_of(metric: Metric, trial: Trial) -> float | None:
-    """Over all sequences of the trial: every trial weighs the same, however many of its stamps coincide."""
-    values = [value for record in trial.records for value in metric.of(record)]  # type: ignore[arg-type]
-    return fmean(values) if values else None
+def _values(metric: Metric, records: Sequence[Record]) -> list[float]:
+    return [value for record in records for value in metric.of(record)]  # type: ignore[arg-type]
 
 
 def _quantiles(values: Sequence[float]) -> tuple[dict[str, float | None], dict[str, Message]]:

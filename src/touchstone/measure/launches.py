@@ -86,11 +86,12 @@ class Launches:
     def _play_launch(self, launch: int) -> bool:
         """One launch, in as many processes as its crashes make necessary. Returns False when the user stopped it."""
         while not self._control.requests:
-            done, skip = self._progress(launch)
+            trials = store.load(self._directory).trials
+            done, skip = self._progress(trials, launch)
             if not self._missing(done, skip):
                 return True
             process = self._next_process()
-            code = self._run_child(launch, process, done, skip)
+            code = self._run_child(launch, process, done, skip, pilot=launch == 0 and not _piloted(trials))
             if code == 0:
                 return not self._control.requests
             if self._control.requests > 1:
@@ -98,11 +99,11 @@ class Launches:
             self._note_crash(launch, process, code)
         return False
 
-    def _progress(self, launch: int) -> tuple[list[tuple[str, int]], set[str]]:
+    @staticmethod
+    def _progress(played: Sequence[Trial], launch: int) -> tuple[list[tuple[str, int]], set[str]]:
         """Finished trials of ``launch``, and cases not to be tried again."""
-        trials = [trial for trial in store.load(self._directory).trials if trial.launch == launch]
-        measured = [trial for trial in trials if trial.phase is Phase.MEASURED]
-        done = [(trial.case, trial.index) for trial in measured if trial.status is Status.OK]
+        trials = [trial for trial in played if trial.launch == launch]
+        done = [(trial.case, trial.index) for trial in trials if trial.phase is Phase.MEASURED and trial.status is Status.OK]
         skip = {trial.case for trial in trials if trial.status is not Status.OK and trial.phase is not Phase.VERIFY}
         return done, skip
 
@@ -112,19 +113,16 @@ class Launches:
         self._set(processes=process + 1)
         return process
 
-    def _piloted(self) -> bool:
-        return any(trial.phase is Phase.PILOT_MARKED for trial in store.load(self._directory).trials)
-
     def _missing(self, done: Sequence[tuple[str, int]], skip: set[str]) -> bool:
         counts = {case.name: sum(name == case.name for name, _ in done) for case in self._plan.cases}
         left = any(counts[case.name] < self._plan.trials for case in self._plan.cases if case.name not in skip)
         return left or (not self._plan.cases and not self._header.get("launches"))
 
-    def _run_child(self, launch: int, process: int, done: Sequence[tuple[str, int]], skip: set[str]) -> int:
+    def _run_child(self, launch: int, process: int, done: Sequence[tuple[str, int]], skip: set[str], *, pilot: bool) -> int:
         spec = {
             "plan": self._header["plan"], "target": self._header["target"], "directory": str(self._directory),
             "launch": launch, "process": process, "warmup": self._header.get("warmup") or {}, "done": list(done),
-            "skip": sorted(skip), "pilot": launch == 0 and not self._piloted(),
+            "skip": sorted(skip), "pilot": pilot,
         }
         log = self._directory / f"launch-{launch}.log"
         self._current = None
@@ -203,6 +201,10 @@ class Launches:
         path = self._directory / f"launch-{launch}.log"
         lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines() if path.exists() else []
         return " | ".join(lines[-_LOG_TAIL_LINES:])
+
+
+def _piloted(trials: Sequence[Trial]) -> bool:
+    return any(trial.phase is Phase.PILOT_MARKED for trial in trials)
 
 
 def _differences(known: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:

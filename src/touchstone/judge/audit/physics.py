@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
 
 from touchstone.finding import Judgement, Verdict
 from touchstone.hardware import Chip, find_chip
 from touchstone.judge.audit.evidence import Evidence, Rule
+from touchstone.judge.series import batch_series
 from touchstone.message import say
 from touchstone.units import gigabytes, significant
 
@@ -69,12 +69,7 @@ def _weights_are_resident(evidence: Evidence, rule: str) -> Iterator[Verdict]:
 
 def _batches_do_not_multiply(evidence: Evidence, rule: str) -> Iterator[Verdict]:
     """T(B) <= B * T(1) for one shape: a step of a batch is no shorter than a step of one sequence."""
-    def shape(case: object) -> tuple[float, float]:
-        return (getattr(case, "input_tokens", None) or 0.0, getattr(case, "output_tokens", None) or 0.0)
-
-    speed = sorted((case for case in evidence.cases if case.speed and case.metrics["output_throughput"].value), key=shape)
-    for _, group in groupby(speed, key=shape):
-        series = sorted(group, key=lambda case: case.batch_size)
+    for series in batch_series(case for case in evidence.cases if case.speed and case.metrics["output_throughput"].value):
         single = series[0].metrics["output_throughput"].value
         if series[0].batch_size != 1 or single is None:
             continue

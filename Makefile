@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 SUITE ?= six-scenarios
-DEV := babel duckdb hypothesis import-linter mypy pandas pandas-stubs pyarrow pytest ruff types-PyYAML types-psutil
+# fastapi, uvicorn and openai are what `transformers serve` needs to be a server in the tests.
+DEV := babel duckdb fastapi hypothesis import-linter mypy openai pandas pandas-stubs pyarrow pytest ruff types-PyYAML types-psutil uvicorn
 
-.PHONY: run test test-all check lint types imports i18n docs bench clean
+.PHONY: run test test-all check lint types imports i18n docs bench bench-load clean
 
 run: $(VENV)/.run
 	$(BIN)/touchstone run $(SUITE)
@@ -33,6 +34,9 @@ docs: $(VENV)/.test
 
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/overhead.py
+
+bench-load: $(VENV)/.test
+	$(BIN)/python benchmarks/load.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache

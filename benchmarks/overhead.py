@@ -24,7 +24,8 @@ from pathlib import Path
 from statistics import fmean, median, stdev
 
 from touchstone import store
-from touchstone.judge.metrics import e2e, output_throughput, tpot, ttft
+from touchstone.judge.columns import requests_of, window_of
+from touchstone.judge.metrics import Values, e2e, output_throughput, tpot, ttft
 from touchstone.measure import target, workloads
 from touchstone.measure.devices import open_device
 from touchstone.measure.engines import Engine, Sizes, open_engine
@@ -33,6 +34,7 @@ from touchstone.measure.tape import Tape
 from touchstone.plan import Case, EngineOptions
 from touchstone.record import Phase, Trial
 from touchstone.request import Batch, Request
+from touchstone.served import Requests
 
 CASE = Case(name="bare", input_tokens=16, output_tokens=128)
 ARTICLE_PROMPT = "What is the capital of China?"
@@ -151,12 +153,12 @@ def _seconds(trial: Trial) -> float:
     return (trial.ended_ns - trial.sent_ns) / 1e9
 
 
-def _known(metric: Callable[..., float | None], trials: list[Trial]) -> list[float]:
-    return [value for trial in trials if (value := metric(trial.records[0])) is not None]
+def _known(metric: Callable[[Requests], Values], trials: list[Trial]) -> list[float]:
+    return [float(value) for value in metric(requests_of([trial.records[0] for trial in trials])).compressed()]
 
 
 def _rates(trials: list[Trial]) -> list[float]:
-    return [rate for trial in trials if (rate := output_throughput(trial)) is not None]
+    return [rate for trial in trials if (window := window_of(trial)) and (rate := output_throughput(window)) is not None]
 
 
 def _ratio(one: list[float], other: list[float], *, minus_one: bool = False) -> str:

@@ -2,9 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from touchstone.finding import CaseFinding, Estimate, Trust
+from touchstone.load_plan import Load, LoadPlan
 from touchstone.plan import Plan
 from touchstone.record import MemoryPeaks, Phase, Record, Run, Status, Trial
+from touchstone.served import REQUEST_COLUMNS, TOKEN_KINDS, Ending, EventKind, Events, LoadRun, Point, Requests
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -147,3 +151,109 @@ def make_finding(name="short", batch_size=1, throughput=100.0, **changes):
         "metrics": {metric: make_estimate(metric, value, spread) for metric, value in values.items()},
     }
     return CaseFinding(**{**facts, **changes})
+
+
+# ── a server under load ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def ints(values):
+    """A column: integers, masked where None."""
+    listed = [None if value is None else int(value) for value in values]
+    return np.ma.array([value or 0 for value in listed], mask=[value is None for value in listed], dtype=np.int64)
+
+
+def make_requests(count, **changes):
+    """``count`` good requests a second apart: 8 tokens in, 16 out, the first after 50 ms, the others 10 ms apart, one event each."""
+    sent = changes.get("sent_ns") or [S * place for place in range(count)]
+    facts = {
+        "point": [0] * count, "request": range(count), "turn": [None] * count, "ending": [Ending.OK] * count,
+        "input_tokens_asked": [8] * count, "input_tokens": [8] * count, "cached_tokens": [0] * count,
+        "output_tokens_asked": [16] * count, "output_tokens": [16] * count, "output_tokens_text": [None] * count,
+        "first_tokens": [1] * count, "token_events": [16] * count, "scheduled_ns": sent, "sent_ns": sent,
+        "first_event_ns": [at + 50 * MS for at in sent], "first_token_ns": [at + 50 * MS for at in sent],
+        "first_output_ns": [at + 50 * MS for at in sent], "last_token_ns": [at + 200 * MS for at in sent],
+        "ended_ns": [at + 201 * MS for at in sent], "delay_ns": [None] * count,
+    }
+    return Requests(**{name: ints({**facts, **changes}[name]) for name in REQUEST_COLUMNS})
+
+
+def make_stream(told, sent_ms=0, ended_ms=None, **changes):
+    """One answer as ``(requests, events)``: ``told`` lists its events as (milliseconds, kind, tokens)."""
+    bearing = [(at, tokens) for at, kind, tokens in told if EventKind[kind] in TOKEN_KINDS]
+    visible = [at for at, kind, _ in told if kind == "CONTENT"]
+    counted = [tokens for _, tokens in bearing]
+    facts = {
+        "sent_ns": [sent_ms * MS], "first_event_ns": [told[0][0] * MS], "first_token_ns": [bearing[0][0] * MS],
+        "first_output_ns": [visible[0] * MS if visible else None], "last_token_ns": [bearing[-1][0] * MS],
+        "ended_ns": [(told[-1][0] if ended_ms is None else ended_ms) * MS], "first_tokens": [counted[0]], "token_events": [len(bearing)],
+        "output_tokens": [None if None in counted else sum(counted)],
+    }
+    events = Events(point=ints([0] * len(told)), request=ints([0] * len(told)), at_ns=ints([at * MS for at, _, _ in told]),
+                    read_ns=ints([at * MS for at, _, _ in told]), tokens=ints([tokens for _, _, tokens in told]),
+                    kind=ints([EventKind[kind] for _, kind, _ in told]))
+    return make_requests(1, **{**facts, **changes}), events
+
+
+def make_load(**changes):
+    """A load as a point keeps it: eight requests in flight."""
+    return Load(**{"concurrency": 8, **changes}).model_dump(mode="json")
+
+
+def make_load_plan(load, **changes):
+    """The plan of a load test as the header keeps it."""
+    length = {"mean": 8.0}
+    facts = {"workload": {"kind": "synthetic", "input_len": length, "output_len": {"mean": 16.0}}, "loads": [load], "num_prompts": 400}
+    return LoadPlan(**{**facts, **changes}).model_dump(mode="json")
+
+
+def make_conduct(**changes):
+    """How a client behaved that nobody can find fault with."""
+    process = {"cpu_fraction": 0.3, "loop_busy_fraction": 0.25, "longest_loop_ns": 400_000, "late_loops": 0, "late_ns": 0,
+               "collector_pauses": 0, "read_delay_ns": {"mean": 8000, "p50": 6000, "p99": 40_000, "max": 200_000, "count": 10_000}}
+    return {"processes": [{**process, **changes}]}
+
+
+def make_load_header(load, plan=None, **changes):
+    """``run.json`` of a complete load test."""
+    header = {
+        "schema": 2, "kind": "load", "id": "10ad", "created": "2026-11-20T12:00:00+00:00", "status": "complete", "touchstone": "0.1.0",
+        "plan": make_load_plan(load, **(plan or {})), "processes": 1,
+        "endpoint": {"base_url": "http://127.0.0.1:8000", "path": "/v1/chat/completions", "backend": "openai-chat", "model": "small",
+                     "tokenizer": None, "stream": True},
+        "server": {"name": "vllm", "version": "0.11"}, "environment": {"cores": 4},
+        "calibration": {"floor_s": 0.0001, "ttft_error_mean_s": 0.00002, "gap_error_p99_s": 0.00005, "events_per_s": 12_800.0},
+    }
+    return {**header, **changes}
+
+
+def make_events(requests, tokens=1, step_ns=10 * MS, kind=EventKind.CONTENT):
+    """The token events of ``requests``: each answer's evenly spaced from its first token on, ``tokens`` in each but the first."""
+    counts = requests.token_events.filled(0)
+    row = np.repeat(np.arange(len(requests)), counts)
+    place = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+    at_ns = requests.first_token_ns.filled(0)[row] + place * step_ns
+    brought = np.where(place == 0, requests.first_tokens.filled(1)[row], tokens or 0)
+    return Events(point=requests.point[row], request=requests.request[row], at_ns=np.ma.array(at_ns), read_ns=np.ma.array(at_ns),
+                  tokens=np.ma.array(brought, mask=tokens is None), kind=ints([kind]).repeat(len(row)))
+
+
+def make_load_run(requests, events=None, load=None, points=None, **header):
+    """A load run of ``requests`` (one point, unless ``points`` changes the facts of several) and the batches of ``events``."""
+    load = make_load() if load is None else load
+    batches = [make_events(requests)] if events is None else [events] if isinstance(events, Events) else list(events)
+    plan = header.pop("plan", None)
+    told = [{}] * (int(requests.point.max()) + 1) if points is None else points
+    name = Load(**load).label
+    made = []
+    for index, facts in enumerate(told):
+        mine = requests.point == index
+        usual = {"index": index, "case": name, "repeat": index, "load": load, "client": make_conduct(), "server": {},
+                 "started_ns": int(requests.sent_ns[mine].min()), "ended_ns": int(requests.ended_ns[mine].max())}
+        made.append(Point(**{**usual, **facts}))
+    return LoadRun("runs/load", make_load_header(load, plan, **header), tuple(made), requests, lambda: iter(batches))
+
+
+def steady_requests(count=400, concurrency=8, **changes):
+    """A closed loop that keeps ``concurrency`` in flight: slot k starts k ms after the first, answers take 201 ms, and 1 ms lies between."""
+    sent = [(place // concurrency) * 202 * MS + (place % concurrency) * 25 * MS for place in range(count)]
+    return make_requests(count, **{"sent_ns": sent, "scheduled_ns": [None] * count, **changes})

@@ -17,6 +17,15 @@ cpu_time_ns = time.process_time_ns
 """CPU time of this process, all threads, in nanoseconds."""
 
 
+realtime_ns = time.time_ns
+"""The wall clock in nanoseconds. Only to carry the kernel's receive stamps, which are on it, over to the monotonic clock."""
+
+
+def sleep(duration_s: float) -> None:
+    """Wait; for the edges of a measurement, never inside one."""
+    time.sleep(max(0.0, duration_s))
+
+
 @dataclass(frozen=True)
 class ClockInfo:
     """What the clock is and what reading it costs."""

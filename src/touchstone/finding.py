@@ -33,7 +33,7 @@ class Estimate:
     """A number with its proof, in SI units. A value the sample cannot support is None and has a reason.
 
     ``low`` and ``high`` bound the mean (or, for a maximum, the range of the trials) at ``confidence``;
-    ``method`` says how, and over which unit of replication.
+    ``method`` says how, and over which unit of replication. ``share`` is of a rate of good requests: their share of all issued.
     """
 
     metric: str
@@ -46,6 +46,7 @@ class Estimate:
     method: str = ""
     quantiles: Mapping[str, float | None] = field(default_factory=dict)
     reasons: Mapping[str, Message] = field(default_factory=dict)
+    share: Estimate | None = None
 
     @property
     def relative_half_width(self) -> float | None:
@@ -69,9 +70,50 @@ class Verdict:
     cure: Message | None = None
 
 
+class Soundness(str, Enum):
+    """The verdict on the load client itself."""
+
+    VALID = "valid"
+    SUSPECT = "suspect"
+    INVALID = "invalid"
+
+
+@dataclass(frozen=True)
+class ClientFinding:
+    """Whether the client that measured a server may be believed. ``floor_s`` is its own TTFT error, measured before the run."""
+
+    verdict: Soundness
+    floor_s: float | None
+    reasons: tuple[Message, ...]
+
+
+@dataclass(frozen=True)
+class SloFinding:
+    """A service level on one case: ``outcome`` is passes, fails or undecided; ``share`` of ``issued`` kept the limit.
+
+    ``low`` and ``high`` bound the true share, each at 95 % to its side; ``more`` is how many further requests might decide it.
+    """
+
+    level: str
+    metric: str
+    quantile: float
+    limit_s: float
+    outcome: str
+    observed_s: float | None
+    issued: int
+    share: float | None
+    low: float
+    high: float
+    more: int | None
+
+
 @dataclass(frozen=True)
 class CaseFinding:
-    """Everything known about one case, as measured."""
+    """Everything known about one case, as measured.
+
+    ``load`` holds the conditions of a served case, and ``window_s`` the measured stretch of time; both are None for an engine in
+    this process.
+    """
 
     name: str
     title: Mapping[str, str]
@@ -90,6 +132,9 @@ class CaseFinding:
     kv_bytes: int | None = None
     memory_peaks: Mapping[str, int | None] = field(default_factory=dict)
     trust: Trust = Trust.TRUSTED
+    load: Mapping[str, Any] | None = None
+    window_s: float | None = None
+    slos: tuple[SloFinding, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,8 +147,23 @@ class Advice:
 
 
 @dataclass(frozen=True)
+class SearchFinding:
+    """The answer of a search, or how far it is: the highest load that keeps the levels and the lowest that does not.
+
+    Either is None where nothing can be claimed. Concurrencies or requests per second, at ``confidence``.
+    """
+
+    sentence: Message | None
+    notes: tuple[Message, ...]
+    passes_at: float | None
+    fails_at: float | None
+    confidence: float
+    requests: int
+
+
+@dataclass(frozen=True)
 class Findings:
-    """All that a face of a report may show."""
+    """All that a face of a report may show. ``kind`` is run (an engine in this process) or load (a server, seen by ``client``)."""
 
     run_id: str
     path: str
@@ -124,3 +184,6 @@ class Findings:
     method: Mapping[str, Any]
     definitions: tuple[tuple[str, str, str], ...]
     reproduce: tuple[str, ...]
+    kind: str = "run"
+    client: ClientFinding | None = None
+    search: SearchFinding | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,18 +27,20 @@ GRID_KEYS = ("batch_size", "input_tokens", "output_tokens")
 Positive = Annotated[int, Field(ge=1)]
 
 
-class _Noun(BaseModel):
+class Noun(BaseModel):
+    """A frozen value from outside: an unknown key is an error."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ChatMessage(_Noun):
+class ChatMessage(Noun):
     """One turn of a conversation, rendered with the model's own chat template."""
 
     role: Literal["system", "user", "assistant"]
     content: str
 
 
-class SamplingChoice(_Noun):
+class SamplingChoice(Noun):
     """``temperature`` 0 is greedy."""
 
     temperature: float = Field(default=0.0, ge=0)
@@ -46,7 +48,7 @@ class SamplingChoice(_Noun):
     seed: int = Field(default=0, ge=0)
 
 
-class Case(_Noun):
+class Case(Noun):
     """One shape of work: a prompt of exact length (or a conversation), an output length, a static batch.
 
     A case that does not stop at the end-of-sequence token measures speed: it must produce exactly ``output_tokens``.
@@ -74,14 +76,14 @@ class Case(_Noun):
         return not self.stop_at_eos
 
 
-class Verification(_Noun):
+class Verification(Noun):
     """Fixed prompts whose greedy text is shown, repeated and batched before anything is measured."""
 
     prompts: tuple[str, ...] = Field(min_length=1)
     output_tokens: Positive = 24
 
 
-class Plan(_Noun):
+class Plan(Noun):
     """What to measure and how often.
 
     ``launches`` are processes, the unit of replication; ``trials`` are repetitions inside one of them. With ``half_width``
@@ -116,7 +118,10 @@ class Plan(_Noun):
         return self
 
 
-class EngineOptions(_Noun):
+_NOUNS = (Plan, Case, SamplingChoice, Verification, ChatMessage)
+
+
+class EngineOptions(Noun):
     """Settings of an in-process engine; an engine refuses those it does not have."""
 
     attention: str | None = None
@@ -127,7 +132,7 @@ class EngineOptions(_Noun):
     trust_remote_code: bool = False
 
 
-class Target(_Noun):
+class Target(Noun):
     """Who is measured. ``model`` is a directory, a GGUF file, or the name of a synthetic checkpoint."""
 
     engine: str
@@ -150,14 +155,15 @@ def load_plan(name_or_path: str, overrides: Mapping[str, Any] | None = None) -> 
     """
     path = Path(name_or_path)
     if path.suffix in {".yaml", ".yml"} or path.is_file():
-        return parse_plan(_read(path), str(path), overrides)
+        return parse_plan(read_plan_text(path), str(path), overrides)
     if name_or_path not in suite_names():
         raise unknown_name(say("suite"), name_or_path, suite_names())
     text = resources.files("touchstone.plans").joinpath(f"{name_or_path}.yaml").read_text(encoding="utf-8")
     return parse_plan(text, name_or_path, overrides)
 
 
-def _read(path: Path) -> str:
+def read_plan_text(path: Path) -> str:
+    """The text of a plan file. Raises :class:`DataError`."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -166,14 +172,7 @@ def _read(path: Path) -> str:
 
 def parse_plan(text: str, source: str, overrides: Mapping[str, Any] | None = None) -> Plan:
     """A plan from YAML ``text``; ``source`` names it in errors. Raises as :func:`load_plan`."""
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise DataError("The plan {source} is not YAML: {error}.", "", source=source,
-                        error=" ".join(str(error).split())) from error
-    if not isinstance(content, dict):
-        raise DataError("The plan {source} is not a mapping of keys to values.",
-                        "See the packaged suites for examples: touchstone run --list", source=source)
+    content = plan_mapping(text, source)
     content = {**content, **(overrides or {})}
     if isinstance(content.get("cases"), list):
         content["cases"] = [one for case in content["cases"] for one in _expand(case)]
@@ -181,7 +180,20 @@ def parse_plan(text: str, source: str, overrides: Mapping[str, Any] | None = Non
     try:
         return Plan.model_validate(content)
     except ValidationError as error:
-        raise _plan_error(error, source) from error
+        raise plan_error(error, source, _NOUNS) from error
+
+
+def plan_mapping(text: str, source: str) -> dict[str, Any]:
+    """The keys and values of a plan's YAML. Raises :class:`DataError` for any other text."""
+    try:
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise DataError("The plan {source} is not YAML: {error}.", "", source=source,
+                        error=" ".join(str(error).split())) from error
+    if not isinstance(content, dict):
+        raise DataError("The plan {source} is not a mapping of keys to values.",
+                        "See the packaged suites for examples: touchstone run --list", source=source)
+    return content
 
 
 def plan_text(plan: Mapping[str, Any]) -> str:
@@ -210,24 +222,18 @@ def _expand(case: object) -> list[object]:
     return expanded
 
 
-def _plan_error(error: ValidationError, source: str) -> UsageError:
+def plan_error(error: ValidationError, source: str, nouns: Sequence[type[BaseModel]]) -> UsageError:
+    """What is wrong with a plan made of ``nouns``, in one sentence; ``source`` names it. An unknown key gets the nearest known one."""
     # A misspelt key also leaves the right one missing; the misspelling is what the user can see.
     first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in first["loc"]) or "plan"
     if first["type"] == "extra_forbidden":
-        key = str(first["loc"][-1])
-        near = difflib.get_close_matches(key, _known_keys(), n=1, cutoff=0.5)
+        known = sorted({field.alias or name for noun in nouns for name, field in noun.model_fields.items()})
+        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.5)
         if near:
             return UsageError("The plan {source} has an unknown key: {where}.", "Did you mean {nearest}?",
                               source=source, where=where, nearest=near[0])
-        return UsageError("The plan {source} has an unknown key: {where}.", "Remove it, or see: touchstone run --list",
-                          source=source, where=where)
+        return UsageError("The plan {source} has an unknown key: {where}.", "Known: {known}.",
+                          source=source, where=where, known=", ".join(known))
     return UsageError("The plan {source} does not hold together at {where}: {why}.", "",
-                      source=source, where=where, why=first["msg"].rstrip("."))
-
-
-def _known_keys() -> list[str]:
-    names = {"schema"}
-    for noun in (Plan, Case, SamplingChoice, Verification, ChatMessage):
-        names |= set(noun.model_fields)
-    return sorted(names - {"schema_version"})
+                      source=source, where=where, why=first["msg"].removeprefix("Value error, ").rstrip("."))

@@ -9,22 +9,19 @@ The header has a schema number; ``MIGRATIONS`` brings older ones up to date when
 
 from __future__ import annotations
 
-import io
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from touchstone import parquet
 from touchstone.errors import DataError, NotReadyError
 from touchstone.record import MemoryPeaks, Phase, Record, Run, Sample, Status, Trial
 
 SCHEMA = 2
 HEADER = "run.json"
 PARTS = "parts"
-_MAGIC = b"PAR1"
-_LEAST_BYTES = 12  # the mark, the length of the footer, the mark
 
 Row = dict[str, Any]
 _KEY = {"launch": "int64", "process": "int64", "sequence": "int64"}
@@ -72,14 +69,14 @@ def create(directory: Path, header: Mapping[str, Any]) -> None:
     try:
         (directory / PARTS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _unwritable(directory, error) from error
+        raise parquet.unwritable(directory, error) from error
     write_header(directory, header)
 
 
 def write_header(directory: Path, header: Mapping[str, Any]) -> None:
     """Replace ``run.json`` in one step; its schema number is always the current one."""
     text = json.dumps({**header, "schema": SCHEMA}, ensure_ascii=False, indent=1, default=str)
-    _replace(directory / HEADER, (text + "\n").encode("utf-8", "replace"))
+    parquet.replace_file(directory / HEADER, (text + "\n").encode("utf-8", "replace"))
 
 
 def append_trial(directory: Path, trial: Trial) -> None:
@@ -118,7 +115,7 @@ def compact(directory: Path) -> None:
         rows = _read_table(directory, table)
         if table in {"events", "requests"}:  # what a killed process left of a trial that never ended
             rows = [row for row in rows if _key(row) in ended]
-        _write_parquet(directory / f"{table}.parquet", table, rows)
+        parquet.write_rows(directory / f"{table}.parquet", TABLES[table], rows)
         for part in parts:
             part.unlink()
     parts_directory = directory / PARTS
@@ -129,40 +126,7 @@ def compact(directory: Path) -> None:
 def _write_part(directory: Path, table: str, stem: str, rows: list[Row]) -> None:
     if rows:
         (directory / PARTS).mkdir(exist_ok=True)
-        _write_parquet(directory / PARTS / f"{table}-{stem}.parquet", table, rows)
-
-
-def _write_parquet(path: Path, table: str, rows: list[Row]) -> None:
-    from arro3.core import Array, DataType, Field, Schema, Table
-    from arro3.io import write_parquet
-
-    kinds = {"int64": DataType.int64(), "float64": DataType.float64(), "utf8": DataType.utf8()}
-    columns = TABLES[table]
-    schema = Schema([Field(name, kinds[kind], nullable=True) for name, kind in columns.items()])
-    arrays = [Array([_storable(row.get(name)) for row in rows], kinds[kind]) for name, kind in columns.items()]
-    content = io.BytesIO()
-    write_parquet(Table.from_arrays(arrays, schema=schema), content, compression="zstd(1)")
-    _replace(path, content.getvalue())
-
-
-def _storable(value: Any) -> Any:
-    """Text that an engine cut in the middle of a character may hold what UTF-8 cannot."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all. Raises :class:`NotReadyError`, on a full disk for instance."""
-    scratch = path.with_suffix(".partial")
-    try:
-        scratch.write_bytes(content)
-        scratch.replace(path)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: Path, error: OSError) -> NotReadyError:
-    return NotReadyError("{path} cannot be written: {why}.", "Free some space, or choose another directory with -o.",
-                         path=path, why=error.strerror or error)
+        parquet.write_rows(directory / PARTS / f"{table}-{stem}.parquet", TABLES[table], rows)
 
 
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -235,41 +199,7 @@ def _read_table(directory: Path, table: str) -> list[Row]:
     rows: dict[tuple[Any, ...], Row] = {}
     for path in files:
         if path.exists():
-            for row in _read_parquet(path):
+            for row in parquet.read_rows(path):
                 key = tuple(row.get(name) for name in (*_KEY, *unique))
                 rows.setdefault(key, row)
     return list(rows.values())
-
-
-def _read_parquet(path: Path) -> list[Row]:
-    from arro3.io import read_parquet
-
-    if not _is_whole(path):
-        raise _damaged(path, "cut short")
-    try:
-        table = read_parquet(str(path)).read_all()
-        columns = {name: table.column(name).to_pylist() for name in table.column_names}
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # the library panics, outside Exception, on some damaged pages
-        raise _damaged(path, " ".join(str(error).split())[:200]) from error
-    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-
-
-def _is_whole(path: Path) -> bool:
-    """Whether the file has Parquet's mark at both ends and room for the footer it announces."""
-    size = path.stat().st_size
-    if size < _LEAST_BYTES:
-        return False
-    with path.open("rb") as file:
-        start = file.read(len(_MAGIC))
-        file.seek(-8, os.SEEK_END)
-        footer, end = int.from_bytes(file.read(4), "little"), file.read()
-    return start == _MAGIC == end and footer + _LEAST_BYTES <= size
-
-
-def _damaged(path: Path, why: str) -> DataError:
-    directory = path.parent.parent if path.parent.name == PARTS else path.parent
-    return DataError("{path} is damaged or was only half written ({why}).",
-                     "Nothing else is lost: move that file away to read the rest, then go on with the run: "
-                     "touchstone run --resume {directory}", path=path, why=why, directory=directory)

@@ -86,3 +86,46 @@ def test_paired_ratio_is_geometric_and_cancels_what_pairs_share():
     assert width == pytest.approx(0.0, abs=1e-9)
     assert stats.paired_ratio([2.0, 8.0], [1.0, 1.0])[0] == pytest.approx(4.0)
     assert stats.paired_ratio([2.0], [1.0]) == (2.0, None)
+
+
+# ── of long columns ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("n", [2, 10, 40])
+def test_half_width_of_a_mean_is_students(n):
+    values = [math.sin(7 * place) for place in range(n)]
+    assert stats.t_half_width(values) == pytest.approx(t.ppf(0.975, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
+    assert stats.t_half_width(values[:1]) is None
+
+
+@given(st.lists(st.floats(0, 1e6, width=32), min_size=1, max_size=200), st.sampled_from([(0.5, 0.9, 0.99), (0.0, 1.0), (0.95,)]))
+def test_quantiles_of_an_array_are_numpys(values, probabilities):
+    found = stats.quantiles(np.array(values, dtype=np.float32), list(probabilities))
+    assert found == pytest.approx(np.quantile(np.array(values, dtype=float), probabilities).tolist(), rel=1e-6)
+
+
+def test_batches_are_neighbours_and_weigh_by_their_counts():
+    assert stats.batch_means(np.arange(8.0), np.ones(8), 4) == [0.5, 2.5, 4.5, 6.5]
+    assert stats.batch_means(np.array([10.0, 20.0, 3.0, 3.0]), np.array([1.0, 4.0, 2.0, 0.0]), 2) == [6.0, 3.0]
+    assert stats.batch_means(np.arange(20.0), np.ones(20), 3) == pytest.approx([2.5, 9.0, 16.0])
+    assert stats.batch_means(np.arange(3.0), np.ones(3), 10) == []
+    assert len(stats.batch_means(np.arange(9.0), np.ones(9), 10)) == 4
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=40), st.lists(st.integers(0, 50), min_size=1, max_size=40))
+def test_the_distance_between_distributions_is_the_largest_difference_of_their_shares(one, other):
+    def share(sample, bound):
+        return sum(value <= bound for value in sample) / len(sample)
+
+    expected = max(abs(share(one, bound) - share(other, bound)) for bound in [*one, *other])
+    assert stats.ks_distance(np.array(one), np.array(other)) == pytest.approx(expected)
+
+
+def test_exponential_gaps_are_called_strange_as_rarely_as_promised():
+    rng = np.random.default_rng(5)
+    alarms = 0
+    for _ in range(400):
+        gaps = np.sort(rng.exponential(0.02, 300))
+        alarms += stats.ks_p(stats.ks_against(1 - np.exp(-gaps / 0.02)), 300) < 0.05
+    assert 0.02 <= alarms / 400 <= 0.08
+    assert stats.ks_p(stats.ks_against(1 - np.exp(-np.sort(rng.uniform(0, 0.04, 300)) / 0.02)), 300) < 0.001

@@ -12,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 from touchstone.checkpoints import synthetic
 from touchstone.errors import EngineError, UsageError
 from touchstone.judge import verification
+from touchstone.judge.columns import requests_of
 from touchstone.judge.metrics import e2e, later_tokens, tpot, ttft
 from touchstone.measure import workloads
 from touchstone.measure.devices import open_device
@@ -86,8 +87,8 @@ def test_every_sequence_of_a_batch_gets_exactly_its_tokens_and_stamps(engine: En
 
 def test_one_generate_gives_first_token_every_gap_and_the_whole(engine: Engine):
     records, _ = played(engine, Batch((request(engine, PROMPTS[0], 20),)))
-    record = records[0]
-    assert e2e(record) == pytest.approx(ttft(record) + later_tokens(record) * tpot(record), rel=1e-9)
+    requests = requests_of(records[:1])
+    assert e2e(requests)[0] == pytest.approx((ttft(requests) + later_tokens(requests) * tpot(requests))[0], rel=1e-9)
 
 
 def test_a_repeated_prompt_is_processed_again(engine: Engine):

@@ -13,9 +13,15 @@ from touchstone.message import say
 
 _VERBS: Mapping[str, tuple[str, str]] = {
     "run": ("touchstone.cli.run:run", "Measure a suite on an engine in this machine and print the report."),
+    "load": ("touchstone.cli.load:load", "Offer a load to a server and print the report."),
+    "search": ("touchstone.cli.search:search", "Find the highest load at which a server keeps its service levels."),
+    "serve": ("touchstone.cli.serve:serve", "Serve a scripted endpoint whose true times are known."),
     "report": ("touchstone.cli.report:report", "Print the report of a run, as text, Markdown or JSON."),
 }
-_HIDDEN: Mapping[str, tuple[str, str]] = {"launch": ("touchstone.cli.launch:launch", "One process of a run; started by run.")}
+_HIDDEN: Mapping[str, tuple[str, str]] = {
+    "launch": ("touchstone.cli.launch:launch", "One process of a run; started by run."),
+    "load-worker": ("touchstone.cli.load_worker:load_worker", "One process of a load test; started by load."),
+}
 
 
 class _Verbs(click.Group):

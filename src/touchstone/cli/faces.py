@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from touchstone import store
+from touchstone import load_store, store
 from touchstone.cli.language import LANGUAGES
 from touchstone.judge.findings import findings_of
+from touchstone.record import Run
 from touchstone.report import FACES
 from touchstone.report.i18n import translator
+from touchstone.served import LoadRun
+
+
+def _read(directory: Path) -> Run | LoadRun:
+    return load_store.load_test(directory) if load_store.is_load(store.read_header(directory)) else store.load(directory)
 
 
 def show(directory: Path, face: str, lang: str) -> str:
     """The report of the run in ``directory``."""
-    return FACES[face](findings_of(store.load(directory)), translator(lang), lang)
+    return FACES[face](findings_of(_read(directory)), translator(lang), lang)
 
 
 def write_and_show(directory: Path, face: str, lang: str) -> str:
     """Write the Markdown reports of both languages and the JSON into ``directory``; return the face asked for."""
-    findings = findings_of(store.load(directory))
+    findings = findings_of(_read(directory))
     for language in LANGUAGES:
         text = FACES["md"](findings, translator(language), language)
         (directory / f"report.{language}.md").write_text(text + "\n", encoding="utf-8")

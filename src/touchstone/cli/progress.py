@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
 
+from touchstone.cli.live_line import LiveLine
 from touchstone.clock import now_ns
 from touchstone.message import Message, Translate, say
 from touchstone.plan import Plan
@@ -23,10 +23,7 @@ class Progress:
     """Counts work in output tokens, which is what time is roughly proportional to, and says how much is left."""
 
     def __init__(self, plan: Plan, translate: Translate, ui: str, stream: TextIO = sys.stderr) -> None:
-        self._plan, self._translate, self._stream = plan, translate, stream
-        terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
-        self._live = ui == "rich" or (ui == "auto" and terminal)
-        self._silent = ui == "none"
+        self._plan, self._translate, self._line = plan, translate, LiveLine(ui, stream)
         self._work = {case.name: case.output_tokens * (1 + (case.batch_size - 1) / 4) for case in plan.cases}
         warmups = plan.warmup if isinstance(plan.warmup, int) else 12
         first = next((self._work[case.name] for case in plan.cases if case.speed), 0.0)
@@ -38,15 +35,15 @@ class Progress:
 
     def __call__(self, kind: str, event: Mapping[str, Any]) -> None:
         """Take one event of the run."""
-        if self._silent:
+        if self._line.silent:
             return
         if kind == "environment":
-            self._line(self._translate("launch {launch} of {total}: loading").format(
+            self._line.say(self._translate("launch {launch} of {total}: loading").format(
                 launch=event["launch"] + 1, total=self._plan.launches))
         elif kind == "trial":
             self._on_trial(event)
         elif kind == "crash":
-            self._line(self._translate("the process was lost in case {case} ({how}); going on without that case").format(**event))
+            self._line.say(self._translate("the process was lost in case {case} ({how}); going on without that case").format(**event))
 
     def _on_trial(self, event: Mapping[str, Any]) -> None:
         now = now_ns()
@@ -56,12 +53,11 @@ class Progress:
         phase = _PHASES[event["phase"]].render(self._translate)
         text = f"{phase} {event['case']} #{event['index'] + 1}{self._left(now)}"
         changed = f"{phase} {event['case']}" != self._last
-        if self._live:
-            self._stream.write(f"\r\x1b[2K{text[:78]}")
-            self._stream.flush()
+        if self._line.live:
+            self._line.show(text)
         elif changed and seconds(now - self._said_ns) > _PLAIN_PERIOD_S:
             self._said_ns = now
-            self._line(text)
+            self._line.say(text)
         self._last = f"{phase} {event['case']}"
 
     def _left(self, now: int) -> str:
@@ -72,12 +68,6 @@ class Progress:
         share = min(99, round(100 * self._done / self._total))
         return " · " + self._translate("{share} %, about {left} s left").format(share=share, left=round(left))
 
-    def _line(self, text: str) -> None:
-        self._stream.write(("\r\x1b[2K" if self._live else "") + text + "\n")
-        self._stream.flush()
-
     def close(self) -> None:
         """Leave the terminal as it was found."""
-        if self._live and not self._silent:
-            self._stream.write("\r\x1b[2K")
-            self._stream.flush()
+        self._line.close()

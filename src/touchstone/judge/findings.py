@@ -12,15 +12,21 @@ from touchstone.finding import CaseFinding, Findings
 from touchstone.judge.advice import advise
 from touchstone.judge.analysis import analyse
 from touchstone.judge.audit import judge_run, trust
+from touchstone.judge.load.findings import findings_of_load
 from touchstone.judge.metrics import METRICS
-from touchstone.judge.summarize import summarize
+from touchstone.judge.summarize import REPORTED, summarize
 from touchstone.judge.verification import texts
 from touchstone.plan import LOCK
 from touchstone.record import Run
+from touchstone.served import LoadRun
 
 
-def findings_of(run: Run) -> Findings:
+def findings_of(run: Run | LoadRun) -> Findings:
     """Summarise, audit and advise on ``run``; the same run always gives the same findings."""
+    return findings_of_load(run) if isinstance(run, LoadRun) else _findings_of_run(run)
+
+
+def _findings_of_run(run: Run) -> Findings:
     cases = summarize(run)
     verdicts = judge_run(run, cases)
     judged = tuple(replace(case, trust=trust([one for one in verdicts if one.case == case.name])) for case in cases)
@@ -36,7 +42,8 @@ def findings_of(run: Run) -> Findings:
         loads=tuple(load for one in (launches if isinstance(launches, list) else []) for load in one["facts"].get("loads", [])),
         texts={prompt: records["alone"].text or "" for prompt, records in texts(run.trials).items()},
         method={name: plan[name] for name in ("launches", "trials", "half_width", "warmup", "order", "seed")},
-        definitions=tuple((metric.id, metric.unit, metric.formula) for metric in METRICS.values()), reproduce=_reproduce(run.path, header),
+        definitions=tuple((metric.id, metric.unit, metric.formula) for metric in METRICS.values() if metric.id in REPORTED),
+        reproduce=_reproduce(run.path, header),
     )
 
 

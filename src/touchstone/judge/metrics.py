@@ -1,95 +1,234 @@
-"""The one table of what each word means. Everything downstream iterates it.
+"""The one table of what each word means, over columns. Everything downstream iterates it.
 
-Times come in as integer nanoseconds and go out in seconds. A metric that a record cannot carry is None, never 0.
+Times come in as integer nanoseconds and go out in seconds, one value per row; a value that a row cannot carry is masked, never 0.
+The same functions serve an engine in this process (:mod:`touchstone.judge.columns`) and a server at the end of a wire.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
-from touchstone.record import Record, Status, Trial
-from touchstone.units import seconds
+import numpy as np
+
+from touchstone.record import MemoryPeaks
+from touchstone.served import TOKEN_KINDS, Column, Ending, Events, Requests
+from touchstone.units import NS_PER_S
+
+Values = np.ma.MaskedArray[Any, np.dtype[np.float64]]
+"""Numbers with a mask; masked is unknown."""
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a measured stretch of time held. ``good`` are the completed requests inside every service level; None without any."""
+
+    seconds: float
+    output_tokens: float
+    prompt_tokens: float | None = None
+    completed: int = 0
+    good: int | None = None
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A definition. ``of`` gives every value that one record (or trial) contributes; none is a legal answer."""
+    """A definition. ``of`` takes requests, events, a window or memory peaks, as ``level`` says."""
 
     id: str
     unit: str
     level: str
     better: str
     formula: str
-    of: Callable[[Record], Sequence[float]] | Callable[[Trial], Sequence[float]]
+    of: Callable[[Requests], Values] | Callable[[Events], Values] | Callable[[Window], float | None] | Callable[[MemoryPeaks], int | None]
 
 
-def ttft(record: Record) -> float | None:
-    """First event that carries a generated token − sent, in seconds."""
-    return seconds(record.event_ns[0] - record.sent_ns) if record.event_ns else None
+# ── of a request ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def e2e(record: Record) -> float | None:
+def _between(start: Column, end: Column, kept: Flags) -> Values:
+    """``end`` − ``start`` in seconds, for the rows that are ``kept`` and have both."""
+    mask = ~kept | np.ma.getmaskarray(start) | np.ma.getmaskarray(end)
+    return np.ma.array((end.data - start.data) / NS_PER_S, mask=mask)
+
+
+def succeeded(requests: Requests) -> Flags:
+    """The rows that may enter a latency: those that ended well."""
+    return np.asarray(requests.ending.filled(Ending.STOPPED) == Ending.OK)
+
+
+def ttfe(requests: Requests) -> Values:
+    """First event of any kind − sent, in seconds."""
+    return _between(requests.sent_ns, requests.first_event_ns, succeeded(requests))
+
+
+def ttft(requests: Requests) -> Values:
+    """First event that carries a generated token, on any channel − sent, in seconds."""
+    return _between(requests.sent_ns, requests.first_token_ns, succeeded(requests))
+
+
+def ttfo(requests: Requests) -> Values:
+    """First event with text that a user sees − sent, in seconds."""
+    return _between(requests.sent_ns, requests.first_output_ns, succeeded(requests))
+
+
+def e2e(requests: Requests) -> Values:
     """Last token − sent, in seconds."""
-    return seconds(record.event_ns[-1] - record.sent_ns) if record.event_ns else None
+    return _between(requests.sent_ns, requests.last_token_ns, succeeded(requests))
 
 
-def later_tokens(record: Record) -> int:
-    """Tokens after those of the first event: n − n₁. Events that share the first stamp are one event with it."""
-    return sum(tokens for at_ns, tokens in zip(record.event_ns, record.event_tokens, strict=True) if at_ns > record.event_ns[0])
+def stream_end(requests: Requests) -> Values:
+    """End of the answer − sent, in seconds: the last token, then usage and whatever else the server still sends."""
+    return _between(requests.sent_ns, requests.ended_ns, succeeded(requests))
 
 
-def tpot(record: Record) -> float | None:
-    """(Last token − first token) / (n − n₁), in seconds; None below two tokens."""
-    count = later_tokens(record)
-    return seconds(record.event_ns[-1] - record.event_ns[0]) / count if count else None
+def due_ns(requests: Requests) -> Column:
+    """When each request should have been sent: as planned, or when its slot was free; where that is unknown, when it was sent."""
+    planned = np.ma.getmaskarray(requests.scheduled_ns)
+    if not planned.any():
+        return requests.scheduled_ns
+    return np.ma.array(np.where(planned, requests.sent_ns.data, requests.scheduled_ns.data),
+                       mask=planned & np.ma.getmaskarray(requests.sent_ns))
 
 
-def gaps(record: Record) -> list[float]:
-    """Gaps between token-bearing events, in seconds. Events that share one stamp are one event, never a gap of 0."""
-    return [seconds(later - earlier) for earlier, later in pairwise(record.event_ns) if later > earlier]
+def response_ttft(requests: Requests) -> Values:
+    """First token − when the request was due, in seconds, so that a late client cannot hide a queue."""
+    return _between(due_ns(requests), requests.first_token_ns, succeeded(requests))
 
 
-def window_s(trial: Trial) -> float | None:
-    """From handing over the batch to its last token, in seconds."""
-    last = max((record.event_ns[-1] for record in trial.records if record.event_ns), default=None)
-    return None if last is None else seconds(last - trial.sent_ns)
+def response_e2e(requests: Requests) -> Values:
+    """Last token − when the request was due, in seconds."""
+    return _between(due_ns(requests), requests.last_token_ns, succeeded(requests))
 
 
-def output_tokens(trial: Trial) -> int:
-    """Tokens of the trial's good requests, by the engine's count."""
-    return sum(record.output_tokens or 0 for record in trial.records if record.status is Status.OK)
+def send_lag(requests: Requests) -> Values:
+    """Sent − due, in seconds, of every request that was sent, however it ended."""
+    return _between(requests.scheduled_ns, requests.sent_ns, np.ones(len(requests), dtype=bool))
 
 
-def output_throughput(trial: Trial) -> float | None:
-    """Output tokens of the batch / window, in tokens per second."""
-    window = window_s(trial)
-    return output_tokens(trial) / window if window else None
+def output_tokens(requests: Requests) -> Column:
+    """n: the server's count, or where it sent none our count of its text; masked without either. Never the number asked for."""
+    mine = np.ma.getmaskarray(requests.output_tokens)
+    if not mine.any():
+        return requests.output_tokens
+    return np.ma.array(np.where(mine, requests.output_tokens_text.data, requests.output_tokens.data),
+                       mask=mine & np.ma.getmaskarray(requests.output_tokens_text))
 
 
-def peak_memory(trial: Trial) -> int | None:
-    """Peak bytes of the trial: allocated on an accelerator, resident where the host's memory is the device's."""
-    memory = trial.memory
+def later_tokens(requests: Requests) -> Column:
+    """Tokens after those of the first token event: n − n₁, where n₁ is 1 if the event does not say. Masked below one."""
+    count = output_tokens(requests)
+    later = count.data - requests.first_tokens.filled(1)
+    return np.ma.array(later, mask=np.ma.getmaskarray(count) | (later < 1))
+
+
+def tpot(requests: Requests) -> Values:
+    """(Last token − first token) / (n − n₁), in seconds; masked where nothing came after the first event."""
+    later = later_tokens(requests)
+    span = _between(requests.first_token_ns, requests.last_token_ns, succeeded(requests))
+    mask = span.mask | np.ma.getmaskarray(later) | (span.data <= 0)
+    return np.ma.array(span.data / np.where(mask, 1, later.data), mask=mask)
+
+
+def decode_speed(requests: Requests) -> Values:
+    """1 / TPOT, in tokens per second of one request."""
+    time = tpot(requests)
+    return np.ma.array(1 / np.where(time.mask, 1.0, time.data), mask=time.mask)
+
+
+# ── of the events of answers ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def token_events(events: Events) -> Events:
+    """The events that carry generated tokens."""
+    bears = np.isin(events.kind.data, TOKEN_KINDS) & ~np.ma.getmaskarray(events.at_ns)
+    return events if bears.all() else Events(**{one.name: getattr(events, one.name)[bears] for one in fields(Events)})
+
+
+def answer_starts(events: Events) -> np.ndarray[Any, np.dtype[np.intp]]:
+    """The place of each answer's first event."""
+    if not len(events):
+        return np.zeros(0, dtype=np.intp)
+    request, point = events.request.data, events.point.data
+    changes = (request[1:] != request[:-1]) | (point[1:] != point[:-1])
+    return np.concatenate([np.zeros(1, dtype=np.intp), np.flatnonzero(changes) + 1])
+
+
+def steps_ns(events: Events) -> Column:
+    """Nanoseconds since the token event before in the same answer, for each of ``events`` (token events only).
+
+    Masked for an answer's first event, and for one that came together with the event before it: they are one event, not a gap of 0.
+    """
+    steps = np.zeros(len(events), dtype=np.int64)
+    np.subtract(events.at_ns.data[1:], events.at_ns.data[:-1], out=steps[1:])
+    steps[answer_starts(events)] = 0
+    return np.ma.array(steps, mask=steps <= 0)
+
+
+def itl(events: Events) -> Values:
+    """Gaps between token-bearing events of one answer, in seconds."""
+    steps = steps_ns(token_events(events))
+    return np.ma.array(steps.data / NS_PER_S, mask=steps.mask)
+
+
+# ── of a window ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _rate(count: float | None, window: Window) -> float | None:
+    return None if count is None or not window.seconds else count / window.seconds
+
+
+def output_throughput(window: Window) -> float | None:
+    """Generated tokens that came inside the window / window, in tokens per second."""
+    return _rate(window.output_tokens, window)
+
+
+def prompt_throughput(window: Window) -> float | None:
+    """Prompt tokens of the requests whose first token came inside the window / window, in tokens per second."""
+    return _rate(window.prompt_tokens, window)
+
+
+def total_throughput(window: Window) -> float | None:
+    """Prompt and generated tokens / window, in tokens per second."""
+    return None if window.prompt_tokens is None else _rate(window.prompt_tokens + window.output_tokens, window)
+
+
+def request_throughput(window: Window) -> float | None:
+    """Requests that ended well inside the window / window, in requests per second."""
+    return _rate(window.completed, window)
+
+
+def goodput(window: Window) -> float | None:
+    """Requests that ended well inside the window and inside every service level / window, in requests per second."""
+    return _rate(window.good, window)
+
+
+def peak_memory(memory: MemoryPeaks) -> int | None:
+    """Peak bytes of a trial: allocated on an accelerator, resident where the host's memory is the device's."""
     return memory.allocated_bytes if memory.allocated_bytes is not None else memory.resident_bytes
 
 
-def _listed(value: float | None) -> list[float]:
-    return [] if value is None else [value]
-
-
-def _inverse(value: float | None) -> list[float]:
-    return [1 / value] if value else []
-
-
 METRICS: Mapping[str, Metric] = {metric.id: metric for metric in (
-    Metric("ttft", "s", "request", "lower", "t(first token) - t(sent)", lambda record: _listed(ttft(record))),
-    Metric("tpot", "s", "request", "lower", "(t(last token) - t(first token)) / (n - n1)", lambda record: _listed(tpot(record))),
-    Metric("itl", "s", "token", "lower", "gaps between token-bearing events", gaps),
-    Metric("e2e", "s", "request", "lower", "t(last token) - t(sent) = ttft + (n - n1) * tpot", lambda record: _listed(e2e(record))),
-    Metric("decode_speed", "tokens/s/req", "request", "higher", "1 / tpot", lambda record: _inverse(tpot(record))),
-    Metric("output_throughput", "tokens/s", "trial", "higher", "sum of output tokens / sum of windows (sent to last token)",
-           lambda trial: _listed(output_throughput(trial))),
-    Metric("peak_memory", "B", "trial", "lower", "largest peak of the trials: allocated on an accelerator, else resident",
-           lambda trial: _listed(peak_memory(trial))),
+    Metric("ttft", "s", "request", "lower", "t(first token, on any channel) - t(sent)", ttft),
+    Metric("ttfo", "s", "request", "lower", "t(first visible text) - t(sent)", ttfo),
+    Metric("ttfe", "s", "request", "lower", "t(first event of any kind) - t(sent)", ttfe),
+    Metric("tpot", "s", "request", "lower", "(t(last token) - t(first token)) / (n - n1)", tpot),
+    Metric("itl", "s", "event", "lower", "gaps between token-bearing events", itl),
+    Metric("e2e", "s", "request", "lower", "t(last token) - t(sent) = ttft + (n - n1) * tpot", e2e),
+    Metric("stream_end", "s", "request", "lower", "t(end of the answer) - t(sent)", stream_end),
+    Metric("response_ttft", "s", "request", "lower", "t(first token) - t(due): as planned, or in a closed loop when the slot was free",
+           response_ttft),
+    Metric("response_e2e", "s", "request", "lower", "t(last token) - t(due)", response_e2e),
+    Metric("send_lag", "s", "request", "lower", "t(sent) - t(due), of every request sent", send_lag),
+    Metric("decode_speed", "tokens/s/req", "request", "higher", "1 / tpot", decode_speed),
+    Metric("output_throughput", "tokens/s", "window", "higher", "sum of output tokens / sum of windows (of a batch: sent to last token)", output_throughput),
+    Metric("prompt_throughput", "tokens/s", "window", "higher", "prompt tokens of first tokens inside the windows / sum of windows",
+           prompt_throughput),
+    Metric("total_throughput", "tokens/s", "window", "higher", "prompt_throughput + output_throughput", total_throughput),
+    Metric("request_throughput", "requests/s", "window", "higher", "requests that ended well inside the windows / sum of windows",
+           request_throughput),
+    Metric("goodput", "requests/s", "window", "higher",
+           "requests that ended well and inside every service level / sum of windows; share = of all issued requests", goodput),
+    Metric("peak_memory", "B", "trial", "lower", "largest peak of the trials: allocated on an accelerator, else resident", peak_memory),
 )}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from statistics import median, stdev
 
 from touchstone.judge import stats
+from touchstone.judge.columns import window_of
 from touchstone.judge.metrics import output_throughput
 from touchstone.record import Trial
 
@@ -19,7 +20,7 @@ _MEDIAN_ERROR = 1.2533  # standard error of a median over that of a mean, normal
 
 def enough(trials: Sequence[Trial], half_width: float) -> bool:
     """Whether the throughput of ``trials`` is known within ``half_width`` (relative, 95 %)."""
-    rates = [rate for trial in trials if (rate := output_throughput(trial))]
+    rates = [rate for trial in trials if (window := window_of(trial)) and (rate := output_throughput(window))]
     if len(rates) < LEAST_TRIALS:
         return False
     width = stats.log_t_half_width(rates)

@@ -11,11 +11,15 @@ from typing import Any
 
 from touchstone.finding import CaseFinding, Estimate
 from touchstone.judge import metrics, stats
-from touchstone.judge.metrics import METRICS, Metric
+from touchstone.judge.columns import events_of, requests_of, window_of
+from touchstone.judge.metrics import METRICS, Window
 from touchstone.message import Message, say
 from touchstone.record import MemoryPeaks, Record, Run, Status, Trial
 
 QUANTILES: Mapping[str, float] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+REPORTED = ("ttft", "tpot", "itl", "e2e", "decode_speed", "output_throughput", "peak_memory")
+"""The metrics of an engine in this process."""
+_OF_REQUESTS = {"ttft": metrics.ttft, "tpot": metrics.tpot, "e2e": metrics.e2e}
 WITHIN_LAUNCH = "log-t over the trials of one launch"
 BETWEEN_LAUNCHES = "log-t over launches"
 RANGE = "range of the trials"
@@ -83,7 +87,7 @@ def _mean(values: Sequence[int | None]) -> float | None:
 
 def _estimates(trials: Sequence[Trial]) -> dict[str, Estimate]:
     found = {name: _of_records(name, trials) for name in ("ttft", "tpot", "itl", "e2e")}
-    found["decode_speed"] = _decode_speed(found["tpot"])
+    found["decode_speed"] = inverse(found["tpot"])
     found["output_throughput"] = _throughput(trials)
     found["peak_memory"] = _peak_memory(trials)
     return found
@@ -95,26 +99,26 @@ def distinct(trial: Trial) -> list[Record]:
 
 
 def _of_records(name: str, trials: Sequence[Trial]) -> Estimate:
-    metric = METRICS[name]
     flat: list[float] = []
     means: dict[int, list[float]] = {}
     for trial in trials:
-        values = _values(metric, distinct(trial))
+        values = _values(name, distinct(trial))
         if values:
             flat += values
             # Over all sequences: every trial weighs the same, however many of its stamps coincide.
-            means.setdefault(trial.launch, []).append(fmean(_values(metric, trial.records)))
+            means.setdefault(trial.launch, []).append(fmean(_values(name, trial.records)))
     if not flat:
-        return _nothing(name, say("no request carries this value (fewer than two tokens, or none succeeded)"))
+        return nothing(name, say("no request carries this value (fewer than two tokens, or none succeeded)"))
     quantiles, reasons = _quantiles(flat)
     mean = fmean(value for values in means.values() for value in values)
     low, high, method, reason = _interval(mean, list(means.values()))
-    return Estimate(metric=name, unit=metric.unit, n=len(flat), value=mean, low=low, high=high, method=method,
+    return Estimate(metric=name, unit=METRICS[name].unit, n=len(flat), value=mean, low=low, high=high, method=method,
                     quantiles={**quantiles, "max": max(flat)}, reasons=reasons | reason)
 
 
-def _values(metric: Metric, records: Sequence[Record]) -> list[float]:
-    return [value for record in records for value in metric.of(record)]  # type: ignore[arg-type]
+def _values(name: str, records: Sequence[Record]) -> list[float]:
+    values = metrics.itl(events_of(records)) if name == "itl" else _OF_REQUESTS[name](requests_of(records))
+    return [float(value) for value in values.compressed()]
 
 
 def _quantiles(values: Sequence[float]) -> tuple[dict[str, float | None], dict[str, Message]]:
@@ -124,8 +128,13 @@ def _quantiles(values: Sequence[float]) -> tuple[dict[str, float | None], dict[s
         needed = stats.least_n(probability)
         found[name] = stats.quantile(values, probability) if len(values) >= needed else None
         if len(values) < needed:
-            reasons[name] = say("n too small: have {have}, need {need}", have=len(values), need=needed)
+            reasons[name] = too_few(len(values), probability)
     return found, reasons
+
+
+def too_few(have: int, probability: float) -> Message:
+    """Why ``have`` values support no quantile at ``probability``."""
+    return say("n too small: have {have}, need {need}", have=have, need=stats.least_n(probability))
 
 
 def _interval(centre: float, groups: Sequence[Sequence[float]]) -> tuple[float | None, float | None, str, dict[str, Message]]:
@@ -142,10 +151,10 @@ def _interval(centre: float, groups: Sequence[Sequence[float]]) -> tuple[float |
     return centre * math.exp(-width), centre * math.exp(width), method, {}
 
 
-def _decode_speed(tpot: Estimate) -> Estimate:
-    """1 / mean TPOT, so that the table's own columns multiply out; its interval is TPOT's, turned round."""
+def inverse(tpot: Estimate) -> Estimate:
+    """Decode speed: 1 / mean TPOT, so that the table's own columns multiply out; its interval is TPOT's, turned round."""
     if tpot.value is None:
-        return _nothing("decode_speed", tpot.reasons["value"])
+        return nothing("decode_speed", tpot.reasons["value"])
     return Estimate(metric="decode_speed", unit=METRICS["decode_speed"].unit, n=tpot.n, value=1 / tpot.value,
                     low=1 / tpot.high if tpot.high else None, high=1 / tpot.low if tpot.low else None, method=tpot.method,
                     reasons={name: reason for name, reason in tpot.reasons.items() if name in {"low", "high"}})
@@ -154,29 +163,32 @@ def _decode_speed(tpot: Estimate) -> Estimate:
 def _throughput(trials: Sequence[Trial]) -> Estimate:
     """Ratio of sums, never a mean of rates."""
     groups: dict[int, list[float]] = {}
-    tokens, window = 0, 0.0
+    total = Window(0.0, 0.0)
     for trial in trials:
-        length = metrics.window_s(trial)
-        if length:
-            groups.setdefault(trial.launch, []).append(metrics.output_tokens(trial) / length)
-            tokens, window = tokens + metrics.output_tokens(trial), window + length
-    if not window:
-        return _nothing("output_throughput", say("no trial succeeded"))
-    low, high, method, reason = _interval(tokens / window, list(groups.values()))
+        window = window_of(trial)
+        rate = metrics.output_throughput(window) if window else None
+        if window and rate is not None:
+            groups.setdefault(trial.launch, []).append(rate)
+            total = Window(total.seconds + window.seconds, total.output_tokens + window.output_tokens)
+    value = metrics.output_throughput(total)
+    if value is None:
+        return nothing("output_throughput", say("no trial succeeded"))
+    low, high, method, reason = _interval(value, list(groups.values()))
     return Estimate(metric="output_throughput", unit=METRICS["output_throughput"].unit, n=sum(map(len, groups.values())),
-                    value=tokens / window, low=low, high=high, method=method, reasons=reason)
+                    value=value, low=low, high=high, method=method, reasons=reason)
 
 
 def _peak_memory(trials: Sequence[Trial]) -> Estimate:
-    peaks = [peak for trial in trials if (peak := metrics.peak_memory(trial)) is not None]
+    peaks = [peak for trial in trials if (peak := metrics.peak_memory(trial.memory)) is not None]
     if not peaks:
-        return _nothing("peak_memory", say("this device has no peak counter"))
+        return nothing("peak_memory", say("this device has no peak counter"))
     return Estimate(metric="peak_memory", unit=METRICS["peak_memory"].unit, n=len(peaks), value=max(peaks), low=min(peaks),
                     high=max(peaks), method=RANGE)
 
 
-def _nothing(name: str, reason: Message) -> Estimate:
-    missing = ("value", "low", "high", *(("mean", "max", *QUANTILES) if METRICS[name].level != "trial" else ()))
-    return Estimate(metric=name, unit=METRICS[name].unit, n=0, value=None,
-                    quantiles=dict.fromkeys(QUANTILES) if METRICS[name].level != "trial" else {},
+def nothing(name: str, reason: Message) -> Estimate:
+    """An estimate without a value, and ``reason`` beside every part of it."""
+    spread = METRICS[name].unit == "s"
+    missing = ("value", "low", "high", *(("mean", "max", *QUANTILES) if spread else ()))
+    return Estimate(metric=name, unit=METRICS[name].unit, n=0, value=None, quantiles=dict.fromkeys(QUANTILES) if spread else {},
                     reasons=dict.fromkeys(missing, reason))

@@ -7,8 +7,21 @@ from collections.abc import Callable, Mapping
 from touchstone.finding import Findings
 from touchstone.message import Translate
 from touchstone.report.document import to_json
+from touchstone.report.load_markdown import to_load_markdown
+from touchstone.report.load_text import to_load_text
 from touchstone.report.markdown import to_markdown
 from touchstone.report.text import to_text
 
-FACES: Mapping[str, Callable[[Findings, Translate, str], str]] = {"text": to_text, "md": to_markdown, "json": to_json}
+Face = Callable[[Findings, Translate, str], str]
+
+
+def _of_kind(faces: Mapping[str, Face]) -> Face:
+    """The face for the kind of run that the findings are of."""
+    return lambda findings, translate, lang: faces[findings.kind](findings, translate, lang)
+
+
+FACES: Mapping[str, Face] = {
+    "text": _of_kind({"run": to_text, "load": to_load_text}), "md": _of_kind({"run": to_markdown, "load": to_load_markdown}),
+    "json": to_json,
+}
 """Name → function of findings, a translator and a language code."""

@@ -10,18 +10,21 @@ from touchstone.finding import CaseFinding, Estimate, Findings
 from touchstone.message import Translate
 
 SCHEMA = 1
-_LATENCIES = ("ttft", "tpot", "itl", "e2e")
-_SINGLE = ("decode_speed", "output_throughput", "peak_memory")
+_IDENTITY: Mapping[str, tuple[str, ...]] = {
+    "run": ("engine", "engine_version", "device", "device_name", "model", "random_weights", "dtype", "dtypes", "parameters", "options"),
+    "load": ("engine", "engine_version", "device", "device_name", "model", "base_url", "endpoint", "backend", "streamed", "tokenizer",
+             "client_processes"),
+}
 
 
 def to_json(findings: Findings, translate: Translate, lang: str) -> str:  # noqa: ARG001 - the signature of every face
-    """The findings as one JSON object, numbers in SI units."""
+    """The findings as one JSON object, numbers in SI units. A load run has ``client`` beside the cases."""
     document = {
         "schema": SCHEMA,
         "run": {"id": findings.run_id, "status": findings.status, "created": findings.created, "plan": findings.plan_name,
-                "trust": findings.trust.value, **{name: findings.identity.get(name) for name in (
-                    "engine", "engine_version", "device", "device_name", "model", "random_weights", "dtype", "dtypes", "parameters", "options")}},
+                "trust": findings.trust.value, **{name: findings.identity.get(name) for name in _IDENTITY[findings.kind]}},
         "cases": [_case(case, translate) for case in findings.cases],
+        **_client(findings, translate), **_search(findings, translate),
         "verdicts": [{"rule": verdict.rule, "case": verdict.case, "status": verdict.status.value,
                       "message": verdict.message.render(translate), "observed": verdict.observed, "bound": verdict.bound,
                       "unit": verdict.unit} for verdict in findings.verdicts],
@@ -31,19 +34,35 @@ def to_json(findings: Findings, translate: Translate, lang: str) -> str:  # noqa
         "memory": findings.memory, "loads": list(findings.loads), "texts": findings.texts,
         "environment": findings.environment, "reproduce": list(findings.reproduce),
     }
-    return json.dumps(document, ensure_ascii=False, indent=1)
+    return json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False)
+
+
+def _search(findings: Findings, translate: Translate) -> dict[str, Any]:
+    found = findings.search
+    return {} if found is None else {"search": {
+        "sentence": found.sentence.render(translate) if found.sentence else None, "notes": [note.render(translate) for note in found.notes],
+        "passes_at": found.passes_at, "fails_at": found.fails_at, "confidence": found.confidence, "requests": found.requests}}
+
+
+def _client(findings: Findings, translate: Translate) -> dict[str, Any]:
+    client = findings.client
+    return {} if client is None else {"client": {"verdict": client.verdict.value, "floor_s": client.floor_s,
+                                                 "reasons": [one.render(translate) for one in client.reasons]}}
 
 
 def _case(case: CaseFinding, translate: Translate) -> dict[str, Any]:
     return {
         "name": case.name, "title": case.title, "trust": case.trust.value,
         "conditions": {"input_tokens": case.input_tokens, "output_tokens": case.output_tokens, "batch_size": case.batch_size,
-                       "trials": case.trials, "launches": case.launches, "length_forced": case.speed},
+                       "trials": case.trials, "launches": case.launches, "length_forced": case.speed, **(case.load or {})},
         "counts": {"issued": case.issued, "ok": case.ok, "failed": case.failed},
-        "metrics": {**{name: _latency(case.metrics[name], translate) for name in _LATENCIES},
-                    **{name: _single(case.metrics[name], translate) for name in _SINGLE}},
-        "memory_peaks": case.memory_peaks, "thinking_tokens": case.thinking_tokens,
+        "metrics": {name: (_latency if one.unit == "s" else _single)(one, translate) for name, one in case.metrics.items()},
+        **({"memory_peaks": case.memory_peaks, "thinking_tokens": case.thinking_tokens} if case.load is None else _served(case)),
     }
+
+
+def _served(case: CaseFinding) -> dict[str, Any]:
+    return {"window_s": case.window_s, "slos": [vars(one) for one in case.slos]}
 
 
 def _latency(estimate: Estimate, translate: Translate) -> dict[str, Any]:
@@ -52,7 +71,9 @@ def _latency(estimate: Estimate, translate: Translate) -> dict[str, Any]:
 
 
 def _single(estimate: Estimate, translate: Translate) -> dict[str, Any]:
-    return {"unit": estimate.unit, "value": estimate.value, "n": estimate.n, **_proof(estimate, translate)}
+    share = {} if estimate.share is None else {"share": estimate.share.value, "share_low": estimate.share.low,
+                                               "share_high": estimate.share.high, "share_n": estimate.share.n}
+    return {"unit": estimate.unit, "value": estimate.value, "n": estimate.n, **_proof(estimate, translate), **share}
 
 
 def _proof(estimate: Estimate, translate: Translate) -> dict[str, Any]:

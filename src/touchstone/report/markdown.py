@@ -19,9 +19,11 @@ def to_markdown(findings: Findings, translate: Translate, lang: str) -> str:
     def said(message: Message) -> str:
         return message.render(translate)
 
+    note = say("n1 is the number of tokens in the first token-bearing event. Intervals are 95 %; their unit is the trial within one "
+               "launch, and the launch where there are several.")
     parts = [_head(findings, said), _results(findings, said, translate, lang), _latencies(findings, said, lang),
-             _analysis(findings, said), _advice(findings, said), _memory(findings, said, lang), _audit(findings, said),
-             _texts(findings, said, lang), _definitions(findings, said), _environment(findings, said), _reproduction(findings, said)]
+             analysis(findings, said), _advice(findings, said), _memory(findings, said, lang), audit(findings, said),
+             _texts(findings, said, lang), definitions(findings, said, note), environment(findings, said), reproduction(findings, said)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -33,7 +35,8 @@ def cell(text: object) -> str:
     return safe
 
 
-def _grid(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def grid(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
@@ -42,13 +45,19 @@ def _head(findings: Findings, said: Say) -> str:
     one = findings.identity
     lines = [f"# {cell(one['model'])} {cell(one['dtype'])} · {cell(one['engine'])} · {cell(one.get('device_name') or one['device'])}",
              "", " · ".join([f"{said(say('Suite'))} {cell(findings.plan_name)}", cell(findings.created),
-                             f"{said(say('run'))} {findings.run_id}", cell(findings.status)]),
+                             f"{said(say('run'))} {findings.run_id}", cell(said(table.run_word(findings.status)))]),
              "", _method(findings, said), "", f"**{said(say('Verdict'))}: {said(TRUST_WORDS[findings.trust])}**"]
+    return "\n".join([*lines, *reasons(findings, said)])
+
+
+def reasons(findings: Findings, said: Say) -> list[str]:
+    """The three gravest verdicts, one line each."""
+    lines = []
     for verdict in table.gravest(findings.verdicts, 3):
         where = f" ({cell(verdict.case)})" if verdict.case else ""
         cure = f" → {cell(said(verdict.cure))}" if verdict.cure else ""
         lines.append(f"* {said(STATUS_WORDS[verdict.status])}{where}: {cell(said(verdict.message))}{cure}")
-    return "\n".join(lines)
+    return lines
 
 
 def _method(findings: Findings, said: Say) -> str:
@@ -60,12 +69,10 @@ def _method(findings: Findings, said: Say) -> str:
                     trials=method["trials"], warmup=method["warmup"], rounds=rounds, seed=method["seed"]))
 
 
-def _definitions(findings: Findings, said: Say) -> str:
+def definitions(findings: Findings, said: Say, note: Message) -> str:
+    """What the words of this report mean."""
     rows = [[said(METRIC_WORDS[name]), cell(unit), cell(formula)] for name, unit, formula in findings.definitions]
-    note = said(say("n1 is the number of tokens in the first token-bearing event. Intervals are 95 %; their unit is the trial within one "
-                    "launch, and the launch where there are several."))
-    grid = _grid([said(say("Metric")), said(say("Unit")), said(say("Formula"))], rows)
-    return f"## {said(say('Definitions'))}\n\n{grid}\n\n{note}"
+    return f"## {said(say('Definitions'))}\n\n{grid([said(say('Metric')), said(say('Unit')), said(say('Formula'))], rows)}\n\n{said(note)}"
 
 
 def _results(findings: Findings, said: Say, translate: Translate, lang: str) -> str:
@@ -74,7 +81,7 @@ def _results(findings: Findings, said: Say, translate: Translate, lang: str) -> 
     header = [said(column) for column in table.COLUMNS]
     body = [[cell(one) for one in row] for row in table.rows(findings, translate, lang)]
     note = said(say("Lengths are measured, special tokens counted. ± is half the 95 % interval of the throughput. 1 GB = 10^9 bytes."))
-    return f"## {said(say('Results'))}\n\n{_grid(header, body)}\n\n{note}"
+    return f"## {said(say('Results'))}\n\n{grid(header, body)}\n\n{note}"
 
 
 def _latencies(findings: Findings, said: Say, lang: str) -> str:
@@ -93,10 +100,11 @@ def _latencies(findings: Findings, said: Say, lang: str) -> str:
     header = [said(say("Scenario")), said(say("Metric")), said(say("Mean")), said(say("95 % interval")), "P50", "P90", "P95", "P99",
               said(say("Max")), "n"]
     note = said(say("A dash stands where the sample is too small: P90 needs 29 values, P95 59, P99 299."))
-    return f"## {said(say('Latency'))}\n\n{_grid(header, rows)}\n\n{note}"
+    return f"## {said(say('Latency'))}\n\n{grid(header, rows)}\n\n{note}"
 
 
-def _analysis(findings: Findings, said: Say) -> str:
+def analysis(findings: Findings, said: Say) -> str:
+    """What the cases show together."""
     if not findings.analysis:
         return ""
     lines = [f"* **{said(METRIC_WORDS[metric])}**: {cell(said(sentence))}" for metric, sentence in findings.analysis]
@@ -122,7 +130,7 @@ def _memory(findings: Findings, said: Say, lang: str) -> str:
         share = load.get("resident_fraction")
         cached = "" if share is None else f" ({said(say('{share} % of the files were in memory', share=f'{100 * share:.0f}'))})"
         rows.append([f"{said(say('Load time'))} {place + 1}", f"{significant(load['seconds'], 3)} s{cached}"])
-    return f"## {said(say('Memory and loading'))}\n\n{_grid([said(say('What')), said(say('How much'))], rows)}" if rows else ""
+    return f"## {said(say('Memory and loading'))}\n\n{grid([said(say('What')), said(say('How much'))], rows)}" if rows else ""
 
 
 def _case_memory(case: CaseFinding, said: Say, lang: str) -> list[list[object]]:
@@ -138,11 +146,12 @@ def _case_memory(case: CaseFinding, said: Say, lang: str) -> list[list[object]]:
     return rows
 
 
-def _audit(findings: Findings, said: Say) -> str:
+def audit(findings: Findings, said: Say) -> str:
+    """Every verdict."""
     rows = [[f"`{verdict.rule}`", cell(verdict.case or "-"), said(STATUS_WORDS[verdict.status]), cell(said(verdict.message))]
             for verdict in findings.verdicts]
     header = [said(say("Rule")), said(say("Scenario")), said(say("Status")), said(say("Finding"))]
-    return f"## {said(say('Audit'))}\n\n{_grid(header, rows)}" if rows else ""
+    return f"## {said(say('Audit'))}\n\n{grid(header, rows)}" if rows else ""
 
 
 def _texts(findings: Findings, said: Say, lang: str) -> str:
@@ -152,13 +161,14 @@ def _texts(findings: Findings, said: Say, lang: str) -> str:
         return ""
     random = said(say("The weights are random, so the text means nothing; it is shown to be compared.")) + "\n\n" \
         if findings.identity.get("random_weights") else ""
-    return f"## {said(say('Text produced'))}\n\n{random}{_grid([said(say('Prompt')), said(say('Text'))], rows)}"
+    return f"## {said(say('Text produced'))}\n\n{random}{grid([said(say('Prompt')), said(say('Text'))], rows)}"
 
 
-def _environment(findings: Findings, said: Say) -> str:
+def environment(findings: Findings, said: Say) -> str:
+    """What was measured, and where."""
     facts = {**findings.identity, **findings.environment}
     rows = [[cell(name), cell(text)] for name, value in facts.items() if value is not None and (text := _flat(value))]
-    return f"## {said(say('Environment'))}\n\n{_grid([said(say('Fact')), said(say('Value'))], rows)}" if rows else ""
+    return f"## {said(say('Environment'))}\n\n{grid([said(say('Fact')), said(say('Value'))], rows)}" if rows else ""
 
 
 def _flat(value: Any) -> str:
@@ -169,6 +179,7 @@ def _flat(value: Any) -> str:
     return str(value)
 
 
-def _reproduction(findings: Findings, said: Say) -> str:
+def reproduction(findings: Findings, said: Say) -> str:
+    """The commands that measure it again."""
     commands = "\n".join(plain(command) for command in findings.reproduce)
     return f"## {said(say('Reproduce'))}\n\n```bash\n{commands}\n```"

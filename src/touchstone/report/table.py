@@ -21,10 +21,16 @@ STATUS_WORDS: Mapping[Judgement, Message] = {
     Judgement.PASS: say("pass"), Judgement.SUSPECT: say("suspect"), Judgement.INCONSISTENT: say("inconsistent"),
     Judgement.IMPOSSIBLE: say("impossible"), Judgement.CANNOT_TELL: say("cannot tell"),
 }
+RUN_WORDS: Mapping[str, Message] = {
+    "complete": say("complete"), "incomplete": say("incomplete"), "interrupted": say("interrupted"), "failed": say("failed"),
+}
 _GRAVITY = (Judgement.IMPOSSIBLE, Judgement.INCONSISTENT, Judgement.SUSPECT, Judgement.CANNOT_TELL, Judgement.PASS)
 METRIC_WORDS: Mapping[str, Message] = {
     "ttft": say("TTFT"), "tpot": say("TPOT"), "itl": say("ITL"), "e2e": say("E2E latency"), "decode_speed": say("Decode speed"),
-    "output_throughput": say("Throughput"), "peak_memory": say("Peak memory"),
+    "output_throughput": say("Throughput"), "peak_memory": say("Peak memory"), "ttfo": say("TTFO"), "ttfe": say("TTFE"),
+    "stream_end": say("Stream end"), "response_ttft": say("Response TTFT"), "response_e2e": say("Response E2E"),
+    "send_lag": say("Send lag"), "prompt_throughput": say("Prompt throughput"), "total_throughput": say("Total throughput"),
+    "request_throughput": say("Request throughput"), "goodput": say("Goodput"),
 }
 NOTHING = "-"
 
@@ -38,7 +44,10 @@ class Scaled:
 
 
 SCALES: Mapping[str, Scaled] = {
-    "ttft": Scaled("ms", 1e3), "tpot": Scaled("ms", 1e3), "itl": Scaled("ms", 1e3), "e2e": Scaled("ms", 1e3),
+    **dict.fromkeys(("ttft", "ttfo", "ttfe", "tpot", "itl", "e2e", "stream_end", "response_ttft", "response_e2e", "send_lag"),
+                    Scaled("ms", 1e3)),
+    "prompt_throughput": Scaled("tokens/s", 1.0), "total_throughput": Scaled("tokens/s", 1.0),
+    "request_throughput": Scaled("requests/s", 1.0), "goodput": Scaled("requests/s", 1.0),
     "decode_speed": Scaled("tokens/s/req", 1.0), "output_throughput": Scaled("tokens/s", 1.0),
     "peak_memory": Scaled("GB", 1 / BYTES_PER_GB),
 }
@@ -82,9 +91,15 @@ def number(value: float | None, factor: float = 1.0) -> str:
 
 
 def gravest(verdicts: tuple[Verdict, ...], most: int) -> list[Verdict]:
-    """The ``most`` gravest verdicts that are not passes, gravest first, one per rule."""
+    """The ``most`` gravest verdicts that are not passes, gravest first, one per rule, and nothing said twice."""
     ordered = sorted((verdict for verdict in verdicts if verdict.status is not Judgement.PASS), key=lambda one: _GRAVITY.index(one.status))
-    return list({verdict.rule: verdict for verdict in reversed(ordered)}.values())[::-1][:most]
+    by_rule = {verdict.rule: verdict for verdict in reversed(ordered)}.values()
+    return list({verdict.message: verdict for verdict in by_rule}.values())[::-1][:most]
+
+
+def run_word(status: str) -> Message:
+    """How a run ended, to be said."""
+    return RUN_WORDS.get(status) or Message("{status}", (("status", status),))
 
 
 def plain(text: object) -> str:

@@ -11,7 +11,7 @@ from touchstone.judge.audit.physics import PHYSICS
 from touchstone.judge.audit.procedure import PROCEDURE
 from touchstone.record import Run
 
-RULES: tuple[Rule, ...] = (*IDENTITIES, *PHYSICS, *PROCEDURE)
+RULES: tuple[Rule[Evidence], ...] = (*IDENTITIES, *PHYSICS, *PROCEDURE)
 
 
 def judge_run(run: Run, cases: Sequence[CaseFinding]) -> tuple[Verdict, ...]:

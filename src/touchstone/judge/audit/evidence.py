@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from touchstone.finding import CaseFinding, Verdict
 from touchstone.record import Run, Status, Trial
@@ -34,10 +34,13 @@ class Evidence:
         return tuple(trial for trial in self.run.measured(case) if trial.status is Status.OK)
 
 
+Seen = TypeVar("Seen")
+
+
 @dataclass(frozen=True)
-class Rule:
+class Rule(Generic[Seen]):
     """``check`` yields verdicts that carry the rule's id; ``formula`` is its one-line statement for the documentation."""
 
     id: str
     formula: str
-    check: Callable[[Evidence, str], Iterable[Verdict]]
+    check: Callable[[Seen, str], Iterable[Verdict]]

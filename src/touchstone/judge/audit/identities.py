@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from touchstone.finding import CaseFinding, Judgement, Verdict
 from touchstone.judge import metrics
 from touchstone.judge.audit.evidence import Evidence, Rule
+from touchstone.judge.columns import events_of, requests_of
 from touchstone.message import say
 from touchstone.record import Record, Status
 from touchstone.units import significant
@@ -56,8 +59,8 @@ def _input_counts(evidence: Evidence, rule: str) -> Iterator[Verdict]:
 def _times_add_up(evidence: Evidence, rule: str) -> Iterator[Verdict]:
     """e2e = ttft + (n - n1) * tpot = ttft + sum of gaps, on every record."""
     for case in evidence.cases:
-        records = [record for trial in evidence.good(case.name) for record in trial.records if metrics.later_tokens(record)]
-        worst = max((abs(_residue(record)) for record in records), default=None)
+        records = [record for trial in evidence.good(case.name) for record in trial.records if record.event_ns]
+        worst = _largest_residue(records)
         if worst is None:
             continue
         if worst <= _ROUNDING_S:
@@ -67,11 +70,16 @@ def _times_add_up(evidence: Evidence, rule: str) -> Iterator[Verdict]:
                                                             worst=significant(worst * 1e3, 3)), case.name, observed=worst, unit="s")
 
 
-def _residue(record: Record) -> float:
-    ttft, tpot, e2e = metrics.ttft(record), metrics.tpot(record), metrics.e2e(record)
-    if ttft is None or tpot is None or e2e is None:
-        raise ValueError("a record with later tokens has a first and a last one")
-    return max(e2e - ttft - metrics.later_tokens(record) * tpot, e2e - ttft - sum(metrics.gaps(record)), key=abs)
+def _largest_residue(records: Sequence[Record]) -> float | None:
+    """By how much the worst record misses, in seconds; None without a record of several events."""
+    requests, events = requests_of(records), events_of(records)
+    decoding = metrics.e2e(requests) - metrics.ttft(requests)
+    by_rate = decoding - metrics.later_tokens(requests) * metrics.tpot(requests)
+    if not by_rate.count():
+        return None
+    gaps = np.add.reduceat(metrics.itl(events).filled(0.0), metrics.answer_starts(events))
+    by_gaps = np.ma.array(decoding - gaps, mask=by_rate.mask)
+    return float(max(abs(by_rate).max(), abs(by_gaps).max()))
 
 
 def _throughput_ceiling(evidence: Evidence, rule: str) -> Iterator[Verdict]:

@@ -9,7 +9,7 @@ from statistics import fmean, median
 from touchstone.finding import Judgement, Verdict
 from touchstone.judge import metrics, stats
 from touchstone.judge.audit.evidence import Evidence, Rule
-from touchstone.judge.metrics import output_throughput
+from touchstone.judge.columns import requests_of, window_of
 from touchstone.judge.stopping import LEAST_TRIALS
 from touchstone.message import say
 from touchstone.record import Phase, Status, Trial
@@ -157,7 +157,8 @@ def _steady(evidence: Evidence, rule: str) -> Iterator[Verdict]:
     """The first trial is no slower than the rest, and a long series has no trend."""
     for case in evidence.cases:
         for launch in sorted({trial.launch for trial in evidence.good(case.name)}):
-            rates = [rate for trial in evidence.good(case.name) if trial.launch == launch and (rate := output_throughput(trial))]
+            windows = [window_of(trial) for trial in evidence.good(case.name) if trial.launch == launch]
+            rates = [rate for window in windows if window and (rate := metrics.output_throughput(window))]
             if len(rates) < 3:
                 continue
             slow = median(rates[1:]) / rates[0] - 1
@@ -178,10 +179,10 @@ def _steady(evidence: Evidence, rule: str) -> Iterator[Verdict]:
 def _engine_agrees(evidence: Evidence, rule: str) -> Iterator[Verdict]:
     """The engine's own prefill and decode times against our stamps: a client that was not running shows here."""
     for case in evidence.cases:
+        records = [record for trial in evidence.good(case.name) for record in trial.records if record.event_ns]
         delays = [(e2e, e2e - (record.engine_prefill_ns + record.engine_decode_ns) / 1e9)
-                  for trial in evidence.good(case.name) for record in trial.records
-                  if record.engine_prefill_ns is not None and record.engine_decode_ns is not None
-                  and (e2e := metrics.e2e(record)) is not None]
+                  for record, e2e in zip(records, metrics.e2e(requests_of(records)).tolist(), strict=True)
+                  if record.engine_prefill_ns is not None and record.engine_decode_ns is not None and e2e is not None]
         if not delays:
             continue
         excess = fmean(extra for _, extra in delays)

@@ -1,0 +1,41 @@
+"""One line on stderr that is written over while something goes on; where there is no terminal, plain lines."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TextIO
+
+_COLUMNS = 78
+_ERASE = "\r\x1b[2K"
+
+
+class LiveLine:
+    """``ui`` is rich or dashboard (a live line), plain or simple (lines), none, or auto: whatever suits ``stream``."""
+
+    def __init__(self, ui: str, stream: TextIO = sys.stderr) -> None:
+        self._stream = stream
+        terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
+        self.silent = ui == "none"
+        self.live = ui in {"rich", "dashboard"} or (ui == "auto" and terminal)
+
+    def show(self, text: str) -> None:
+        """Write over what was shown last, as much as one line holds; a Chinese character takes two columns."""
+        if self.live and not self.silent:
+            from rich.cells import cell_len, set_cell_size
+
+            self._write(_ERASE + set_cell_size(text, min(_COLUMNS, cell_len(text))))
+
+    def say(self, text: str) -> None:
+        """One line that stays."""
+        if not self.silent:
+            self._write((_ERASE if self.live else "") + text + "\n")
+
+    def close(self) -> None:
+        """Leave the terminal as it was found."""
+        if self.live and not self.silent:
+            self._write(_ERASE)
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()

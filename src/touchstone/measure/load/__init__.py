@@ -1,0 +1,1 @@
+"""Offering load to a server: the schedule, the bytes, the client that plays them."""

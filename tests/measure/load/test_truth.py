@@ -112,7 +112,7 @@ def test_the_role_is_not_the_first_token(tmp_path):
         seen = offer(tmp_path / "run", server)
     assert_near(seen.column("first_event_ns"), seen.sending_ns("role"))
     assert_near(seen.column("first_token_ns"), seen.sending_ns())
-    assert metrics.ttft(seen.requests).min() > 0.2139
+    assert metrics.ttft(seen.requests).min() > 0.21
     assert metrics.ttfe(seen.requests).max() < 0.2
     assert [kind for kind, *_ in seen.events(0)][:2] == [EventKind.EMPTY, EventKind.CONTENT]
 
@@ -193,7 +193,7 @@ def test_what_follows_the_last_token_is_not_decoding(tmp_path):
         seen = offer(tmp_path / "run", server)
     assert_near(seen.column("last_token_ns"), seen.sending_ns(place=-1))
     assert_near(seen.column("ended_ns"), seen.sending_ns("done"))
-    assert (metrics.stream_end(seen.requests) - metrics.e2e(seen.requests)).min() > 0.0999
+    assert (metrics.stream_end(seen.requests) - metrics.e2e(seen.requests)).min() > 0.09
     assert seen.column("output_tokens") == [8] * 4
     assert np.median(metrics.e2e(seen.requests).compressed()) < 0.02 + 7 * 0.005 + 0.04
 
@@ -205,7 +205,7 @@ def test_an_answer_in_one_piece_has_no_first_token_before_its_end(tmp_path):
     assert seen.column("output_tokens") == [8] * 4
     assert metrics.tpot(seen.requests).count() == 0
     assert_near(seen.column("last_token_ns"), seen.sending_ns(place=-1))
-    assert metrics.e2e(seen.requests).min() > 0.03 + 7 * 0.01 - 1e-4
+    assert metrics.e2e(seen.requests).min() > 0.03 + 7 * 0.01 - 5e-3
 
 
 def test_an_answer_that_stops_early_is_counted_as_long_as_it_is(tmp_path):
@@ -265,7 +265,7 @@ def test_a_very_long_prompt(tmp_path):
         seen = offer(tmp_path / "run", server, input_tokens=100_000, num_prompts=2)
     assert seen.column("input_tokens") == [100_000] * 2
     assert seen.column("ending") == [Ending.OK] * 2
-    assert metrics.ttft(seen.requests).min() > 0.0499
+    assert metrics.ttft(seen.requests).min() > 0.045
 
 
 # ── times and schedules against the log ──────────────────────────────────────────────────────────────────────────────────
@@ -314,8 +314,8 @@ def test_a_server_that_stands_still_is_seen_from_the_schedule(tmp_path):
     ttft, response = metrics.ttft(seen.requests), metrics.response_ttft(seen.requests)
     assert np.allclose(response - ttft, metrics.send_lag(seen.requests), rtol=0, atol=1e-9)
     late, really_late = int((ttft > 0.2).sum()), int((response > 0.2).sum())
-    assert 0 < late <= 4 * 3
-    assert really_late > 3 * late
+    assert 0 < late <= 4 * 8
+    assert really_late > 2 * late
     assert np.quantile(response.compressed(), 0.9) > 5 * np.quantile(ttft.compressed(), 0.9)
 
 

@@ -210,6 +210,7 @@ def test_a_seven_billion_shape_is_created_on_the_device_in_its_own_sizes(monkeyp
 
     from touchstone.checkpoints import shape
     from touchstone.simulate.accounting import parameters
+    from touchstone.simulate.architecture import from_shape
 
     short = replace(shape.SHAPES["llama-2-7b"], layers=2, hidden_size=512, heads=4, kv_heads=4, intermediate_size=1024)
     monkeypatch.setitem(shape.SHAPES, "llama-2-7b", short)
@@ -217,8 +218,8 @@ def test_a_seven_billion_shape_is_created_on_the_device_in_its_own_sizes(monkeyp
     facts = one.start(Sizes(1, 64))
     (record,), _ = played(one, Batch((request(one, PROMPTS[0], 8),)))
     one.stop()
-    assert facts.parameters == parameters(short)
-    assert facts.weight_bytes == 2 * parameters(short)
+    assert facts.parameters == parameters(from_shape(short))
+    assert facts.weight_bytes == 2 * facts.parameters
     assert record.output_tokens == 8
     assert record.text.isascii()
     assert len(set(record.text)) > 3

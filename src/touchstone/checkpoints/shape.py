@@ -62,6 +62,20 @@ ON_DEVICE_ONLY = frozenset({"llama-2-7b", "llama-3-8b", "qwen2-7b"})
 """Shapes too large to keep as files: their random weights are created straight on the device."""
 
 
+def size_in(config: Mapping[str, object], source: str, *keys: str, default: int | None = None, least: int = 1,
+            most: int = 1_000_000_000) -> int:
+    """The size that ``config`` gives under the first of ``keys`` it has; published configs write null where the default is meant.
+
+    Raises :class:`DataError` naming the key when there is none and no default, or when it is no size.
+    """
+    key, value = next(((key, config[key]) for key in keys if config.get(key) is not None), (keys[0], default))
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise DataError("{source}: the key {key} is missing or not a number.", "", source=source, key=key)
+    if not least <= value <= most:
+        raise DataError("{source}: the key {key} is not a size.", "", source=source, key=key)
+    return int(value)
+
+
 def shape_from_config(config: Mapping[str, object], source: str) -> ModelShape:
     """Read a ``config.json`` mapping; ``source`` names it in errors.
 
@@ -73,12 +87,8 @@ def shape_from_config(config: Mapping[str, object], source: str) -> ModelShape:
                         "Counted: {known}. The run itself does not need them.",
                         source=source, family=family, known=", ".join(SUPPORTED))
 
-    def size(key: str, default: object = None) -> int:
-        value = config.get(key)
-        value = default if value is None else value  # published configs write null where the default is meant
-        if not isinstance(value, (int, float)):
-            raise DataError("{source}: the key {key} is missing or not a number.", "", source=source, key=key)
-        return int(value)
+    def size(key: str, default: int | None = None) -> int:
+        return size_in(config, source, key, default=default)
 
     heads, hidden = size("num_attention_heads"), size("hidden_size")
     rope = config.get("rope_parameters")

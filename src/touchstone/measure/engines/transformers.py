@@ -21,6 +21,7 @@ from touchstone.plan import ChatMessage, Target
 from touchstone.record import EngineFacts, Record, Status
 from touchstone.request import Batch, Request
 from touchstone.simulate.accounting import kv_bytes_per_token, parameters
+from touchstone.simulate.architecture import from_shape
 
 
 class TransformersEngine:
@@ -97,7 +98,8 @@ class TransformersEngine:
             return Footprint(None, None, None)
         value_bytes = torch_model.compute_bytes(self._target, self.device)
         weight_bytes = 1 if self._target.dtype == "int8" else value_bytes
-        return Footprint(parameters(shape) * weight_bytes, kv_bytes_per_token(shape, value_bytes), shape.max_positions)
+        counted = from_shape(shape)
+        return Footprint(parameters(counted) * weight_bytes, kv_bytes_per_token(counted, value_bytes), shape.max_positions)
 
     def vocabulary(self) -> Vocabulary:
         tokenizer = self._tokenizer

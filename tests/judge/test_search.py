@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from touchstone.judge.search import Done, Goal, Probe, Tried, falling_fit, next_step
 from touchstone.judge.sequential import evidence
-from touchstone.judge.slo import allowed_misses, chance_of_at_least, chance_of_at_most
+from touchstone.judge.stats import allowed_misses, chance_of_at_least, chance_of_at_most
 
 
 def falling(knee, steepness, top=1.0):

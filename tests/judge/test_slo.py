@@ -8,18 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from touchstone.errors import UsageError
-from touchstone.judge.slo import (
-    METRICS,
-    Outcome,
-    allowed_misses,
-    attained,
-    parse_goodput,
-    parse_slo,
-    requests_needed,
-    share_interval,
-    slo_text,
-)
-from touchstone.judge.stats import least_n
+from touchstone.judge.slo import METRICS, Outcome, attained, parse_goodput, parse_slo, slo_text
 from touchstone.load_plan import Slo
 
 
@@ -121,34 +110,7 @@ def test_more_requests_are_just_enough(issued, data, quantile):
         assert attained(enough - 1 - misses, enough - 1, quantile).outcome is not Outcome.PASSES
 
 
-@pytest.mark.parametrize("quantile", [0.5, 0.9, 0.95, 0.99, 0.999])
-def test_without_a_miss_the_same_number_is_needed_as_for_a_quantile(quantile):
-    assert requests_needed(quantile) == least_n(quantile)
-
-
-def test_the_numbers_of_mlperf_early_stopping_for_p99_are_met():
-    # Counted by hand from the binomial distribution at 95 %: 299, 473, 628 for 0, 1, 2 misses.
-    assert [requests_needed(0.99, misses) for misses in (0, 1, 2)] == [299, 473, 628]
-
-
-@given(st.sampled_from([0.5, 0.9, 0.99, 0.999]), st.integers(0, 60))
-def test_needed_requests_and_allowed_misses_are_inverse(quantile, misses):
-    issued = requests_needed(quantile, misses)
-    assert allowed_misses(issued, quantile) == misses
-    assert allowed_misses(issued - 1, quantile) == (misses - 1 if misses else None)
-
-
-@given(st.integers(1, 300), st.data())
-def test_the_interval_of_a_share_leaves_half_the_error_on_each_side(issued, data):
-    within = data.draw(st.integers(0, issued))
-    low, high = share_interval(within, issued)
-    assert 0 <= low <= within / issued <= high <= 1
-    assert low == 0 or 1 - at_most(within - 1, issued, low) == pytest.approx(0.025, abs=1e-9)
-    assert high == 1 or at_most(within, issued, high) == pytest.approx(0.025, abs=1e-9)
-
-
 def test_no_requests_say_nothing():
-    assert share_interval(0, 0) == (0, 1)
     nothing = attained(0, 0, 0.99)
     assert (nothing.outcome, nothing.share, nothing.low, nothing.high, nothing.more) == (Outcome.UNDECIDED, None, 0, 1, 299)
     with pytest.raises(ValueError, match="5 of 4"):

@@ -18,8 +18,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from touchstone.judge.sequential import evidence, more_to_pass
-from touchstone.judge.slo import Outcome, lower_bound, upper_bound
-from touchstone.judge.stats import CONFIDENCE
+from touchstone.judge.slo import Outcome
+from touchstone.judge.stats import CONFIDENCE, lower_bound, upper_bound
 from touchstone.message import Message, say
 
 _LEAST_BATCH = 20

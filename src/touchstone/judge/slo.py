@@ -2,8 +2,8 @@
 
 "p99 of the TTFT is at most 500 ms" means: at least 99 % of the requests have a TTFT of at most 500 ms. So a level is judged by
 counting: ``within`` of ``issued`` requests kept the limit, a request that failed kept none. Whether the true share is at least
-99 % is then a question about a binomial proportion (Clopper and Pearson, Biometrika 26, 1934), the one MLPerf's early stopping
-asks. The bounds take requests as independent; where neighbours resemble each other they are too narrow.
+99 % is then the question that MLPerf's early stopping asks. The bounds take requests as independent; where neighbours resemble each
+other they are too narrow.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from enum import Enum
 from typing import get_args
 
 from touchstone.errors import UsageError, unknown_name
-from touchstone.judge.stats import CONFIDENCE
+from touchstone.judge.stats import CONFIDENCE, chance_of_at_most, least_issued, lower_bound, passes, upper_bound
 from touchstone.load_plan import Slo
 from touchstone.message import say
 
@@ -140,76 +140,11 @@ def attained(within: int, issued: int, quantile: float, confidence: float = CONF
     """
     if not 0 <= within <= issued:
         raise ValueError(f"{within} of {issued} requests")
-    error = 1 - confidence
     outcome = Outcome.UNDECIDED
-    if chance_of_at_least(within, issued, quantile) <= error:
+    if passes(issued - within, issued, quantile, confidence):
         outcome = Outcome.PASSES
-    elif chance_of_at_most(within, issued, quantile) <= error:
+    elif chance_of_at_most(within, issued, quantile) <= 1 - confidence:
         outcome = Outcome.FAILS
-    more = requests_needed(quantile, issued - within, confidence) - issued if outcome is Outcome.UNDECIDED else None
+    more = least_issued(quantile, issued - within, confidence) - issued if outcome is Outcome.UNDECIDED else None
     low, high = lower_bound(within, issued, confidence), upper_bound(within, issued, confidence)
     return Attainment(within, issued, quantile, confidence, low, high, outcome, more)
-
-
-def requests_needed(quantile: float, misses: int = 0, confidence: float = CONFIDENCE) -> int:
-    """The fewest requests with which a level can pass although ``misses`` of them miss it: 299 for p99 without a miss.
-
-    The minimum of MLPerf's early stopping: the least n with P(at most ``misses`` of n miss) <= 1 - ``confidence`` at a true share
-    of just ``quantile``.
-    """
-    def passes(n: int) -> bool:
-        return chance_of_at_least(n - misses, n, quantile) <= 1 - confidence
-
-    low, high = misses, misses + 1
-    while not passes(high):
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if passes(middle) else (middle, high)
-    return high
-
-
-def allowed_misses(issued: int, quantile: float, confidence: float = CONFIDENCE) -> int | None:
-    """The most misses with which ``issued`` requests still pass; None if even none would be too many."""
-    if chance_of_at_least(issued, issued, quantile) > 1 - confidence:
-        return None
-    low, high = 0, issued
-    while high - low > 1:
-        middle = (low + high) // 2
-        passes = chance_of_at_least(issued - middle, issued, quantile) <= 1 - confidence
-        low, high = (middle, high) if passes else (low, middle)
-    return low
-
-
-def share_interval(within: int, issued: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """The two-sided exact interval (Clopper and Pearson) for the share that keeps a limit; (0, 1) of no requests."""
-    one_sided = (1 + confidence) / 2
-    return lower_bound(within, issued, one_sided), upper_bound(within, issued, one_sided)
-
-
-def lower_bound(within: int, issued: int, confidence: float = CONFIDENCE) -> float:
-    """The share that the true one exceeds at ``confidence``: a quantile of Beta(within, issued - within + 1)."""
-    from scipy.special import betaincinv  # the light part of scipy; scipy.stats takes seconds to import
-
-    return float(betaincinv(within, issued - within + 1, 1 - confidence)) if within else 0.0
-
-
-def upper_bound(within: int, issued: int, confidence: float = CONFIDENCE) -> float:
-    """The share that the true one stays below at ``confidence``: a quantile of Beta(within + 1, issued - within)."""
-    from scipy.special import betaincinv
-
-    return float(betaincinv(within + 1, issued - within, confidence)) if within < issued else 1.0
-
-
-def chance_of_at_least(within: int, issued: int, share: float) -> float:
-    """P(X >= ``within``) for X binomial in ``issued`` requests: the regularised incomplete beta function I(within, issued - within + 1)."""
-    from scipy.special import betainc
-
-    return float(betainc(within, issued - within + 1, share)) if within > 0 else 1.0
-
-
-def chance_of_at_most(within: int, issued: int, share: float) -> float:
-    """P(X <= ``within``) for X binomial in ``issued`` requests of which each is within with probability ``share``."""
-    from scipy.special import betainc
-
-    return float(betainc(issued - within, within + 1, 1 - share)) if within < issued else 1.0

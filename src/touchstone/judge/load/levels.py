@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from touchstone.finding import Estimate, SloFinding
-from touchstone.judge import metrics, slo
+from touchstone.judge import metrics, slo, stats
 from touchstone.judge.load.scan import Offered, offered_points
 from touchstone.load_plan import Slo
 from touchstone.served import Ending, LoadRun
@@ -63,7 +63,7 @@ def goodput_share(points: Sequence[Offered], levels: Sequence[Slo]) -> Estimate 
     within = sum(int(flags.sum()) for one in points if (flags := keeps_all(one, levels)) is not None)
     if not levels or not issued:
         return None
-    low, high = slo.share_interval(within, issued)
+    low, high = stats.share_interval(within, issued)
     return Estimate(metric="goodput", unit="1", n=issued, value=within / issued, low=low, high=high, method=EXACT)
 
 

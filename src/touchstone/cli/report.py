@@ -12,10 +12,12 @@ from touchstone.cli import language
 @click.command(context_settings={"show_default": True})
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--format", "face", type=click.Choice(["text", "md", "json"]), default="text", help="Which face of the report.")
+@click.option("--metrics-as", "tool", metavar="TOOL", help="The numbers as vllm, sglang, guidellm, aiperf, evalscope or aisbench would define them.")
 @language.option
-def report(directory: Path, face: str, lang: str) -> int:
+def report(directory: Path, face: str, tool: str | None, lang: str) -> int:
     """Print the report of the run in DIRECTORY, finished or not."""
     from touchstone.cli import faces
 
-    click.echo(faces.show(directory, face, language.chosen(lang=lang)))
+    chosen = language.chosen(lang=lang)
+    click.echo(faces.show(directory, face, chosen) if tool is None else faces.show_as(directory, tool, face, chosen))
     return 0

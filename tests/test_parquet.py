@@ -61,6 +61,13 @@ def test_masked_is_null_for_everyone(tmp_path):
     assert np.ma.getmaskarray(batch["n"]).tolist() == [False, True, False]
 
 
+def test_a_column_of_nothing_but_nulls_is_masked_whole(tmp_path):
+    parquet.write_batches(tmp_path / "a.parquet", {"n": "int64"}, [{"n": [None] * 3}])
+    (batch,) = parquet.read_integers(tmp_path / "a.parquet", ["n"])
+    assert batch["n"].tolist() == [None] * 3
+    assert batch["n"].filled(7).tolist() == [7] * 3
+
+
 def test_numbers_beyond_53_bits_come_back_beside_a_null(tmp_path):
     """A column with a null must not go through floats: stamps are too long for them."""
     long = 2**62 + 1

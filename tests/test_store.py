@@ -166,7 +166,7 @@ def test_a_table_that_is_garbled_inside_is_named_where_it_cannot_be_read(tmp_pat
 @pytest.mark.parametrize(("content", "why"), [
     (None, "has no run.json"), ("", "is damaged"), ("{", "is damaged"), ("[1]", "is damaged"), ("{}", "is damaged"),
     ('{"schema": "new"}', "is damaged"), ('{"schema": null}', "is damaged"), ('{"schema": 0}', "run.json"),
-    (f'{{"schema": {store.SCHEMA + 1}}}', "newer version"),
+    (f'{{"schema": {store.SCHEMA + 1}}}', "newer version"), ("[" * 200_000, "is damaged"), ('{"schema":' * 50_000, "is damaged"),
 ])
 def test_a_header_that_cannot_be_read_is_a_data_error(tmp_path, content, why):
     if content is not None:

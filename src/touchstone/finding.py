@@ -34,6 +34,7 @@ class Estimate:
 
     ``low`` and ``high`` bound the mean (or, for a maximum, the range of the trials) at ``confidence``;
     ``method`` says how, and over which unit of replication. ``share`` is of a rate of good requests: their share of all issued.
+    ``bounds`` are the order statistics between which each quantile lies at ``confidence``, as far as the values are independent.
     """
 
     metric: str
@@ -45,6 +46,7 @@ class Estimate:
     confidence: float = 0.95
     method: str = ""
     quantiles: Mapping[str, float | None] = field(default_factory=dict)
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     reasons: Mapping[str, Message] = field(default_factory=dict)
     share: Estimate | None = None
 
@@ -58,7 +60,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Verdict:
-    """One rule applied to one case (or to the whole run, where ``case`` is None)."""
+    """One rule applied to one case (or to the whole run, where ``case`` is None).
+
+    ``low`` to ``high`` are the values that would be printed like ``observed``, where it was read from print.
+    """
 
     rule: str
     status: Judgement
@@ -68,6 +73,66 @@ class Verdict:
     bound: float | None = None
     unit: str = ""
     cure: Message | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+GRAVITY = (Judgement.IMPOSSIBLE, Judgement.INCONSISTENT, Judgement.SUSPECT, Judgement.PASS, Judgement.CANNOT_TELL)
+"""From the gravest. What cannot be told comes last: it takes nothing away from what passed."""
+
+
+@dataclass(frozen=True)
+class AuditedRow:
+    """A row of somebody's table, counted from 1, and everything the rules say of it."""
+
+    row: int
+    label: str
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def status(self) -> Judgement:
+        """The gravest verdict; cannot tell where nothing could be checked."""
+        return min((verdict.status for verdict in self.verdicts), key=GRAVITY.index, default=Judgement.CANNOT_TELL)
+
+
+@dataclass(frozen=True)
+class AuditedTable:
+    """A table of ``source``, judged row by row under what was ``assumptions``; ``left_out`` of it could not be read."""
+
+    source: str
+    assumptions: tuple[Message, ...]
+    rows: tuple[AuditedRow, ...]
+    left_out: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True)
+class AuditFindings:
+    """The audit of a text, a results file or a run."""
+
+    name: str
+    tables: tuple[AuditedTable, ...]
+    left_out: tuple[Message, ...] = ()
+
+    @property
+    def rows(self) -> tuple[AuditedRow, ...]:
+        """The rows of all tables."""
+        return tuple(row for table in self.tables for row in table.rows)
+
+
+@dataclass(frozen=True)
+class ForeignMetric:
+    """A number of ours, computed the way another tool does it, under that tool's name and in its ``unit``.
+
+    ``statistics`` by id (mean, std, min, max, p50, p99; ``value`` where there is one number), None where the tool would have nothing to
+    compute it from. ``ours`` is the id of our nearest metric, ``differs`` why the two are not the same; None where they are.
+    """
+
+    name: str
+    unit: str
+    statistics: Mapping[str, float | None]
+    formula: str
+    ours: str | None = None
+    differs: Message | None = None
 
 
 class Soundness(str, Enum):

@@ -84,6 +84,8 @@ def _masked(column: Any) -> np.ma.MaskedArray[Any, np.dtype[np.int64]]:
     if column.null_count == 0:
         numbers = np.asarray(column.to_numpy())
         return np.ma.MaskedArray(numbers, np.zeros(len(numbers), np.bool_))
+    if column.null_count == len(column):
+        return np.ma.MaskedArray(np.zeros(len(column), np.int64), np.ones(len(column), np.bool_))
     return masked(column.to_pylist(), len(column))
 
 

@@ -141,7 +141,7 @@ def read_header(directory: Path) -> dict[str, Any]:
     try:
         header = json.loads(path.read_text(encoding="utf-8"))
         version = int(header["schema"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError("{path} is damaged: {error}.", "The tables beside it can still be opened with DuckDB or pandas.",
                         path=path, error=error) from error
     if version < 1:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields
 from statistics import fmean
 from typing import Any
 
+import numpy as np
+
 from touchstone.finding import CaseFinding, Estimate
 from touchstone.judge import metrics, stats
 from touchstone.judge.columns import events_of, requests_of, window_of
@@ -113,7 +115,7 @@ def _of_records(name: str, trials: Sequence[Trial]) -> Estimate:
     mean = fmean(value for values in means.values() for value in values)
     low, high, method, reason = _interval(mean, list(means.values()))
     return Estimate(metric=name, unit=METRICS[name].unit, n=len(flat), value=mean, low=low, high=high, method=method,
-                    quantiles={**quantiles, "max": max(flat)}, reasons=reasons | reason)
+                    quantiles={**quantiles, "max": max(flat)}, bounds=_bounds(flat, quantiles), reasons=reasons | reason)
 
 
 def _values(name: str, records: Sequence[Record]) -> list[float]:
@@ -130,6 +132,12 @@ def _quantiles(values: Sequence[float]) -> tuple[dict[str, float | None], dict[s
         if len(values) < needed:
             reasons[name] = too_few(len(values), probability)
     return found, reasons
+
+
+def _bounds(values: Sequence[float], quantiles: Mapping[str, float | None]) -> dict[str, tuple[float, float]]:
+    """Between which values each printed quantile lies, where there are enough for both sides."""
+    array = np.array(values)
+    return {name: both for name, printed in quantiles.items() if printed is not None and (both := stats.quantile_bounds(array, QUANTILES[name]))}
 
 
 def too_few(have: int, probability: float) -> Message:

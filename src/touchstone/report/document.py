@@ -67,7 +67,8 @@ def _served(case: CaseFinding) -> dict[str, Any]:
 
 def _latency(estimate: Estimate, translate: Translate) -> dict[str, Any]:
     return {"unit": estimate.unit, "n": estimate.n, "mean": estimate.value,
-            **{name: estimate.quantiles.get(name) for name in ("p50", "p90", "p95", "p99", "max")}, **_proof(estimate, translate)}
+            **{name: estimate.quantiles.get(name) for name in ("p50", "p90", "p95", "p99", "max")},
+            "quantile_bounds": {name: list(both) for name, both in estimate.bounds.items()}, **_proof(estimate, translate)}
 
 
 def _single(estimate: Estimate, translate: Translate) -> dict[str, Any]:

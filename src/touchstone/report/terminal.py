@@ -21,11 +21,17 @@ class Screen:
         self.width = min(shutil.get_terminal_size((80, 24)).columns, _WIDEST)
         self._console = Console(file=self._buffer, width=self.width, no_color=True, highlight=False, markup=False, emoji=False)
 
-    def line(self, text: str = "") -> None:
-        """``text``, on as many lines as it needs."""
+    def line(self, text: str = "", hang: int = 0) -> None:
+        """``text``, on as many lines as it needs, all but the first moved in by ``hang`` cells."""
         from rich.text import Text
 
-        self._console.print(Text(text))
+        if not hang or self.width <= 2 * hang:
+            self._console.print(Text(text))
+            return
+        first, *_ = Text(text).wrap(self._console, self.width)
+        self._console.print(first)
+        for line in Text(text[len(first.plain):].lstrip()).wrap(self._console, self.width - hang) if len(text) > len(first.plain) else ():
+            self._console.print(Text(" " * hang) + line)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool = False) -> None:
         """A table: the first column is the title of a row, the last is words (or with ``numbers`` a number), the others are numbers.
@@ -53,7 +59,8 @@ def _lines(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int, *,
         for title, *values in rows:
             yield Text(title)
             for column, value in zip(columns[1:], values, strict=True):
-                yield Text(f"  {column}: {value}")
+                if value:
+                    yield Text(f"  {column}: {value}")
         return
     grid = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     longest = max(map(cell_len, (*headers[0].splitlines(), *(row[0] for row in rows))))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from touchstone.finding import CaseFinding, Judgement, Trust, Verdict
 from touchstone.judge.audit.evidence import Evidence, Rule
 from touchstone.judge.audit.identities import IDENTITIES
+from touchstone.judge.audit.own import judge_cases
 from touchstone.judge.audit.physics import PHYSICS
 from touchstone.judge.audit.procedure import PROCEDURE
 from touchstone.record import Run
@@ -15,9 +16,9 @@ RULES: tuple[Rule[Evidence], ...] = (*IDENTITIES, *PHYSICS, *PROCEDURE)
 
 
 def judge_run(run: Run, cases: Sequence[CaseFinding]) -> tuple[Verdict, ...]:
-    """Every verdict of every rule on ``run``, in the order of the table. It also says what passes."""
+    """Every verdict of every rule on ``run``: of its own rules in their order, then of those for anybody's table. It also says what passes."""
     evidence = Evidence(run, tuple(cases))
-    return tuple(verdict for rule in RULES for verdict in rule.check(evidence, rule.id))
+    return (*(verdict for rule in RULES for verdict in rule.check(evidence, rule.id)), *judge_cases(evidence))
 
 
 def trust(verdicts: Sequence[Verdict]) -> Trust:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from touchstone.finding import CaseFinding, Judgement, Verdict
+from touchstone.finding import Judgement, Verdict
 from touchstone.judge import metrics
 from touchstone.judge.audit.evidence import Evidence, Rule
 from touchstone.judge.columns import events_of, requests_of
@@ -15,8 +15,6 @@ from touchstone.record import Record, Status
 from touchstone.units import significant
 
 _ROUNDING_S = 1e-6
-_CEILING_SLACK = 0.005
-_IDENTITY_SLACK = 0.02
 
 
 def _token_counts(evidence: Evidence, rule: str) -> Iterator[Verdict]:
@@ -82,38 +80,8 @@ def _largest_residue(records: Sequence[Record]) -> float | None:
     return float(max(abs(by_rate).max(), abs(by_gaps).max()))
 
 
-def _throughput_ceiling(evidence: Evidence, rule: str) -> Iterator[Verdict]:
-    """T = B·G / (TTFT + (G - 1)/v) from the table's own columns; never above B·v·G/(G - 1)."""
-    for case in evidence.cases:
-        row = _row(case)
-        if row is None:
-            continue
-        ttft, speed, throughput, tokens = row
-        total = case.batch_size * tokens
-        expected, ceiling = total / (ttft + (tokens - 1) / speed), case.batch_size * speed * tokens / (tokens - 1)
-        gap = throughput / expected - 1
-        if throughput > ceiling * (1 + _CEILING_SLACK):
-            status = Judgement.INCONSISTENT
-        else:
-            # Sequences of a batch that start apart end apart: then the window is longer than one request's time.
-            status = Judgement.PASS if abs(gap) <= _IDENTITY_SLACK else Judgement.SUSPECT
-        yield Verdict(rule, status, say("throughput differs by {gap} % from what TTFT and decode speed give ({expected} tokens/s)",
-                                        gap=f"{100 * gap:+.2f}", expected=significant(expected)),
-                      case.name, observed=throughput, bound=ceiling, unit="tokens/s")
-
-
-def _row(case: CaseFinding) -> tuple[float, float, float, float] | None:
-    values = [case.metrics[name].value for name in ("ttft", "decode_speed", "output_throughput")]
-    tokens = case.output_tokens
-    if tokens is None or tokens < 2 or not case.speed or any(value is None for value in values):
-        return None
-    ttft, speed, throughput = (float(value) for value in values if value is not None)
-    return ttft, speed, throughput, tokens
-
-
 IDENTITIES = (
     Rule("output-tokens", "asked = counted by the engine = carried by events", _token_counts),
     Rule("input-tokens", "built = processed, none cached", _input_counts),
     Rule("times-add-up", "e2e = ttft + (n - n1) * tpot = ttft + sum of gaps", _times_add_up),
-    Rule("throughput-identity", "T = B*G / (TTFT + (G-1)/v) <= B*v*G/(G-1)", _throughput_ceiling),
 )

@@ -11,7 +11,7 @@ from touchstone.judge import metrics, stats
 from touchstone.judge.audit.evidence import Evidence, Rule
 from touchstone.judge.columns import requests_of, window_of
 from touchstone.judge.stopping import LEAST_TRIALS
-from touchstone.message import say
+from touchstone.message import Message, say
 from touchstone.record import Phase, Status, Trial
 from touchstone.units import significant
 
@@ -153,27 +153,42 @@ def _precision(evidence: Evidence, rule: str) -> Iterator[Verdict]:
             observed=width, bound=PRECISION_LIMIT, cure=say("more trials: --trials, or --half-width") if width > PRECISION_LIMIT else None)
 
 
+_COURSES = {"warm-up": say("slower at first, steady from trial {start} on"), "slowdown": say("faster at first, steady from trial {start} on"),
+            "no steady state": say("no steady state")}
+
+
 def _steady(evidence: Evidence, rule: str) -> Iterator[Verdict]:
-    """The first trial is no slower than the rest, and a long series has no trend."""
+    """The first trial is no slower than the rest, and a long series is flat."""
     for case in evidence.cases:
         for launch in sorted({trial.launch for trial in evidence.good(case.name)}):
             windows = [window_of(trial) for trial in evidence.good(case.name) if trial.launch == launch]
             rates = [rate for window in windows if window and (rate := metrics.output_throughput(window))]
-            if len(rates) < 3:
-                continue
-            slow = median(rates[1:]) / rates[0] - 1
-            drift = stats.theil_sen_drift(rates) if len(rates) >= LEAST_TRIALS else 0.0
-            trend = len(rates) >= LEAST_TRIALS and stats.mann_kendall_p(rates) < 0.05 and abs(drift) > DRIFT_LIMIT
-            if slow > SLOW_FIRST_LIMIT:
-                yield Verdict(rule, Judgement.SUSPECT, say(
-                    "launch {launch}: the first trial is {slow} % slower than the rest; more warm-up is needed", launch=launch + 1,
-                    slow=significant(100 * slow, 3)), case.name, observed=slow, bound=SLOW_FIRST_LIMIT, cure=say("--warmup auto"))
-            elif trend:
-                yield Verdict(rule, Judgement.SUSPECT, say(
-                    "launch {launch}: throughput drifts by {drift} % over the trials", launch=launch + 1,
-                    drift=f"{100 * drift:+.1f}"), case.name, observed=drift, bound=DRIFT_LIMIT)
-            else:
-                yield Verdict(rule, Judgement.PASS, say("launch {launch}: no slow start, no trend", launch=launch + 1), case.name)
+            if len(rates) >= _LEAST_SERIES:
+                yield _course(rule, case.name, launch + 1, rates)
+
+
+_LEAST_SERIES = 3
+_SHORT_WARM_UP = 0.2
+
+
+def _course(rule: str, case: str, launch: int, rates: list[float]) -> Verdict:
+    slow = median(rates[1:]) / rates[0] - 1
+    if slow > SLOW_FIRST_LIMIT:
+        return Verdict(rule, Judgement.SUSPECT, say(
+            "launch {launch}: the first trial is {slow} % slower than the rest; more warm-up is needed", launch=launch,
+            slow=significant(100 * slow, 3)), case, observed=slow, bound=SLOW_FIRST_LIMIT, cure=say("--warmup auto"))
+    drift = stats.theil_sen_drift(rates) if len(rates) >= LEAST_TRIALS else 0.0
+    if len(rates) >= LEAST_TRIALS and stats.mann_kendall_p(rates) < 0.05 and abs(drift) > DRIFT_LIMIT:
+        return Verdict(rule, Judgement.SUSPECT, say("launch {launch}: throughput drifts by {drift} % over the trials", launch=launch,
+                                                    drift=f"{100 * drift:+.1f}"), case, observed=drift, bound=DRIFT_LIMIT)
+    state = stats.steady_state([1 / rate for rate in rates])
+    if state is None or state.course not in _COURSES:
+        return Verdict(rule, Judgement.PASS, say("launch {launch}: no slow start, no trend", launch=launch), case)
+    course = Message(_COURSES[state.course].template, (("start", (state.start or 0) + 1),))
+    warm_up = state.course == "warm-up"
+    short = warm_up and (state.start or 0) <= _SHORT_WARM_UP * len(rates)  # and not slow enough to be found above
+    return Verdict(rule, Judgement.PASS if short else Judgement.SUSPECT, say("launch {launch}: {course}", launch=launch, course=course), case,
+                   cure=say("--warmup auto") if warm_up and not short else None)
 
 
 def _engine_agrees(evidence: Evidence, rule: str) -> Iterator[Verdict]:
@@ -202,6 +217,6 @@ PROCEDURE = (
     Rule("contention", f"CPU time of others / (wall time * cores) <= {OTHERS_LIMIT}", _contention),
     Rule("replication", "launches >= 2 for any claim about re-runs", _replication),
     Rule("precision", f"relative half-width of throughput <= {PRECISION_LIMIT}", _precision),
-    Rule("steady", "no slow first trial, no trend", _steady),
+    Rule("steady", "no slow first trial, no trend; from ten trials on flat: no slowdown, no want of a steady state", _steady),
     Rule("engine-agrees", f"|E2E - engine's own time| <= {ENGINE_LIMIT} of E2E", _engine_agrees),
 )

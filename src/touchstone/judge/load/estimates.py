@@ -60,9 +60,11 @@ def spread(name: str, repeats: Sequence[Sample], missing: Message) -> Estimate:
     printable = [key for key, probability in QUANTILES.items() if n >= stats.least_n(probability)]
     at = stats.quantiles(pooled, [QUANTILES[key] for key in printable]) if printable else []
     found = {key: round(value, _DIGITS) for key, value in zip(printable, at, strict=True)}
+    between = {key: both for key in printable if (both := stats.quantile_bounds(pooled, QUANTILES[key]))}
     reasons |= {key: too_few(n, QUANTILES[key]) for key in QUANTILES if key not in found}
     return Estimate(metric=name, unit=METRICS[name].unit, n=n, value=mean, low=low, high=high, method=method,
-                    quantiles={**{key: found.get(key) for key in QUANTILES}, "max": largest}, reasons=reasons)
+                    quantiles={**{key: found.get(key) for key in QUANTILES}, "max": largest},
+                    bounds={key: (round(one, _DIGITS), round(other, _DIGITS)) for key, (one, other) in between.items()}, reasons=reasons)
 
 
 def interval(centre: float, repeats: Sequence[float], within: Sequence[float], method: str) -> Interval:

@@ -80,7 +80,7 @@ def offered_points(run: LoadRun) -> tuple[Offered, ...]:
     by_index = {one.point.index: _Adder(one) for one in points}
     for events in run.events():
         bearing = metrics.token_events(events)
-        for index in np.unique(bearing.point.data).tolist():
+        for index in _points_of(bearing):
             if index in by_index:
                 by_index[index].add(_events_of(bearing, index))
     for adder in by_index.values():
@@ -95,6 +95,13 @@ def _rows_of(requests: Requests, index: int) -> Requests:
         rows = slice(int(chosen[0]), int(chosen[-1]) + 1)
         return requests.part(rows)
     return requests.where(requests.point.data == index)
+
+
+def _points_of(events: Events) -> list[int]:
+    """The points that the events are of; mostly one, for a batch is one worker's."""
+    points = events.point.data
+    found: list[int] = np.unique(points[np.flatnonzero(np.diff(points, prepend=points[:1] - 1))]).tolist()
+    return found
 
 
 def _events_of(events: Events, index: int) -> Events:

@@ -4,9 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SUITE ?= six-scenarios
 # fastapi, uvicorn and openai are what `transformers serve` needs to be a server in the tests.
-DEV := babel duckdb fastapi hypothesis import-linter mypy openai pandas pandas-stubs pyarrow pytest ruff types-PyYAML types-psutil uvicorn
+DEV := babel duckdb fastapi hypothesis import-linter jsonschema mypy openai pandas pandas-stubs pyarrow pytest ruff types-PyYAML types-psutil uvicorn
 
-.PHONY: run test test-all check lint types imports i18n docs bench bench-load clean
+.PHONY: run test test-all check lint types imports i18n docs bench bench-load bench-judge clean
 
 run: $(VENV)/.run
 	$(BIN)/touchstone run $(SUITE)
@@ -37,6 +37,11 @@ bench: $(VENV)/.test
 
 bench-load: $(VENV)/.test
 	$(BIN)/python benchmarks/load.py
+
+bench-judge: $(VENV)/.test
+	$(BIN)/python benchmarks/coverage.py
+	$(BIN)/python benchmarks/audit.py
+	$(BIN)/python benchmarks/compare.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache

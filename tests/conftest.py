@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+settings.register_profile("any machine", deadline=None)  # how long an example takes says something of the host only
+settings.load_profile("any machine")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 for name in [name for name in os.environ if name.startswith("TOUCHSTONE_")]:
     del os.environ[name]

@@ -17,6 +17,13 @@ _VERBS: Mapping[str, tuple[str, str]] = {
     "search": ("touchstone.cli.search:search", "Find the highest load at which a server keeps its service levels."),
     "serve": ("touchstone.cli.serve:serve", "Serve a scripted endpoint whose true times are known."),
     "report": ("touchstone.cli.report:report", "Print the report of a run, as text, Markdown or JSON."),
+    "audit": ("touchstone.cli.audit:audit", "Say of each row of a table, anybody's, whether it can be true."),
+    "compare": ("touchstone.cli.compare:compare", "Say what changed between two runs, and how sure that is."),
+    "aa": ("touchstone.cli.aa:aa", "Compare a configuration with itself: the noise below which nothing changed."),
+    "history": ("touchstone.cli.history:history", "Show the runs of a directory over time, and where they changed."),
+    "lint": ("touchstone.cli.lint:lint", "Find mistakes of method in a benchmark script."),
+    "import": ("touchstone.cli.importing:import_", "Read a results file of another tool, in our words."),
+    "export": ("touchstone.cli.export:export", "Write a run in the format of another tool."),
 }
 _HIDDEN: Mapping[str, tuple[str, str]] = {
     "launch": ("touchstone.cli.launch:launch", "One process of a run; started by run."),
@@ -73,5 +80,10 @@ def run_command_line(arguments: Sequence[str]) -> int:
         from touchstone.report.i18n import translator
 
         translate = translator(chosen(arguments))
-        click.echo(f"touchstone: {error.render(translate)}", err=True)
+        click.echo(f"touchstone: {_inert(error.render(translate))}", err=True)
         return error.exit_code
+
+
+def _inert(text: str) -> str:
+    """``text`` without control characters but line ends: a path or a server's words must not steer a terminal."""
+    return "".join(character if character.isprintable() or character == "\n" else " " for character in text)

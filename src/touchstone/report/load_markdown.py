@@ -32,7 +32,7 @@ def _head(findings: Findings, said: Say) -> str:
     server = " ".join(str(part) for part in (one.get("engine"), one.get("engine_version")) if part)
     lines = [f"# {cell(one.get('model') or NOTHING)} · {cell(server or NOTHING)} · {cell(one.get('endpoint') or NOTHING)}", "",
              " · ".join([f"{said(say('Load test'))} {cell(findings.plan_name)}", cell(findings.created),
-                         f"{said(say('run'))} {cell(findings.run_id)}", cell(said(table.run_word(findings.status)))]), "",
+                         f"{said(say('Run'))} {cell(findings.run_id)}", cell(said(table.run_word(findings.status)))]), "",
              said(say("Method: {workload} prompts, {repeats} repeat(s) of each load, warm-up {warmup}, seed {seed}, timeout {timeout} s; output "
                       "length {forced}.", workload=method["workload"], repeats=method["repeats"], warmup=method["warmup"], seed=method["seed"],
                       timeout=significant(method["timeout_s"]), forced=say("forced") if method["ignore_eos"] else say("free"))),

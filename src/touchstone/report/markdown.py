@@ -45,7 +45,7 @@ def _head(findings: Findings, said: Say) -> str:
     one = findings.identity
     lines = [f"# {cell(one['model'])} {cell(one['dtype'])} · {cell(one['engine'])} · {cell(one.get('device_name') or one['device'])}",
              "", " · ".join([f"{said(say('Suite'))} {cell(findings.plan_name)}", cell(findings.created),
-                             f"{said(say('run'))} {findings.run_id}", cell(said(table.run_word(findings.status)))]),
+                             f"{said(say('Run'))} {findings.run_id}", cell(said(table.run_word(findings.status)))]),
              "", _method(findings, said), "", f"**{said(say('Verdict'))}: {said(TRUST_WORDS[findings.trust])}**"]
     return "\n".join([*lines, *reasons(findings, said)])
 

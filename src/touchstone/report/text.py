@@ -18,7 +18,7 @@ def to_text(findings: Findings, translate: Translate, lang: str) -> str:
         return plain(message.render(translate))
 
     screen = Screen()
-    screen.line(_identity(findings, said(say("random weights"))))
+    screen.line(_identity(findings, said(say("random weights")), said(table.run_word(findings.status))))
     label = said(say("Verdict"))
     screen.line(f"{label}  {said(TRUST_WORDS[findings.trust])}")
     for verdict in table.gravest(findings.verdicts, _REASONS):
@@ -42,11 +42,11 @@ def to_text(findings: Findings, translate: Translate, lang: str) -> str:
     return screen.text()
 
 
-def _identity(findings: Findings, random: str) -> str:
+def _identity(findings: Findings, random: str, status: str) -> str:
     one = findings.identity
     mark = f" ({random})" if one.get("random_weights") else ""
     parts = [f"{one['model']}{mark} {one['dtype']}", one.get("engine_version") or one["engine"], f"{one['device']} {one.get('device_name') or ''}",
-             findings.plan_name, findings.status]
+             findings.plan_name, status]
     return " · ".join(plain(part).strip() for part in parts)
 
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from touchstone.claim import Claim
 from touchstone.finding import Judgement
+from touchstone.judge.audit.rules.readings import OF_THE_SYSTEM
 from touchstone.judge.audit.rules.row import ClaimRule, Row, Ruling, work_of
 from touchstone.judge.audit.rules.shown import Shown
 from touchstone.message import say
 
 SCALING_MARGIN, SERVED_MARGIN = 0.05, 0.15
 TWICE_FACTOR = 1.5
-_RATES = ("output_throughput", "total_throughput", "throughput")
 
 
 def _value(claim: Claim, names: Sequence[str]) -> float | None:
@@ -25,7 +25,7 @@ def _batches_do_not_multiply(row: Row) -> Iterator[Ruling]:
     if batch is None or batch <= 1:
         return
     single = row.beside.by_work.get(work_of(row.claim, batch=1.0))
-    mine, theirs = _value(row.claim, _RATES), _value(single, _RATES) if single else None
+    mine, theirs = _value(row.claim, OF_THE_SYSTEM), _value(single, OF_THE_SYSTEM) if single else None
     if mine is None or theirs is None:
         return
     gain = mine / theirs
@@ -40,7 +40,7 @@ def _twice_the_same(row: Row) -> Iterator[Ruling]:
     if not row.beside.elsewhere or row.claim.value("output_tokens") is None or row.claim.value("batch_size") is None:
         return
     for claim in row.beside.elsewhere_by_work.get(work_of(row.claim), ()):
-        for name in ("e2e", "ttft", "tpot", "decode_speed", *_RATES):
+        for name in ("e2e", "ttft", "tpot", "decode_speed", *OF_THE_SYSTEM):
             mine, theirs = row.claim.value(name), claim.value(name)
             if not mine or not theirs or mine <= 0 or theirs <= 0:
                 continue
@@ -69,7 +69,7 @@ def _summary_of_raw_lines(row: Row) -> Iterator[Ruling]:
 
 def _digits(row: Row) -> Iterator[Ruling]:
     """Measured values have no common divisor; those that were multiplied out of one number do."""
-    for name in _RATES:
+    for name in OF_THE_SYSTEM:
         constant = row.beside.constants.get(name)
         if constant is not None and name in row.claim.figures:
             yield Ruling(Judgement.SUSPECT, say("every {name} of the table is a multiple of {constant}: were they computed from one number?",

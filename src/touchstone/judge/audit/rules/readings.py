@@ -13,6 +13,8 @@ MARGIN = 0.01
 TEMPLATE_TOKENS = 64
 """Tokens that a chat template may add; the largest of the common ones stays below."""
 TOTAL, OUTPUT, USER = "total_throughput", "output_throughput", "user_throughput"
+OF_THE_SYSTEM = (OUTPUT, TOTAL, "throughput")
+"""The throughputs that a whole batch or server has, as a table may give them."""
 
 
 @dataclass(frozen=True)

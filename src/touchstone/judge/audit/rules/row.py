@@ -12,7 +12,7 @@ from touchstone.claim import Claim, Figure
 from touchstone.finding import Judgement, Verdict
 from touchstone.hardware import Chip
 from touchstone.judge.audit.rules.boxes import exact
-from touchstone.judge.audit.rules.readings import UNSURE, Reading, common_constant, composed
+from touchstone.judge.audit.rules.readings import OF_THE_SYSTEM, UNSURE, Reading, common_constant, composed
 from touchstone.message import Message
 from touchstone.simulate import accounting
 from touchstone.simulate.architecture import Architecture
@@ -107,7 +107,7 @@ class Neighbours:
     def constants(self) -> Mapping[str, float | None]:
         """Of each throughput the number that all its values are multiples of, see :func:`readings.common_constant`."""
         return {name: common_constant([claim.figures[name] for claim in self.table if name in claim.figures])
-                for name in ("output_throughput", "total_throughput", "throughput")}
+                for name in OF_THE_SYSTEM}
 
     @cached_property
     def raw_times(self) -> Mapping[float, tuple[float, ...]]:

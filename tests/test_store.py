@@ -1,6 +1,8 @@
 """Run directories: nothing that ended is lost, nothing counts twice, and damage is named."""
 
 import json
+import subprocess
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +14,9 @@ from builders import make_failure, make_header, make_record, make_trial, plan_ca
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from touchstone import store
+from touchstone import sample_lines, store
 from touchstone.errors import DataError, NotReadyError
-from touchstone.record import MemoryPeaks, Phase, Record, Sample, Status, Trial
+from touchstone.record import DeviceSample, MemoryPeaks, Phase, Record, Sample, Status, Trial
 
 HEADER = make_header([plan_case()])
 TABLES = ("trials", "requests", "events", "telemetry")
@@ -42,18 +44,23 @@ runs = st.dictionaries(keys, trials, max_size=3).map(lambda found: [
 fractions = st.none() | st.floats(0, 1e6)
 samples = st.lists(st.builds(Sample, counts, st.integers(0, 3), maybe, maybe, fractions, fractions, maybe, maybe), max_size=4,
                    unique_by=lambda sample: sample.at_ns)
+watts = st.none() | st.floats(0, 1e6)
+device_samples = st.lists(st.builds(DeviceSample, counts, st.integers(0, 3), st.sampled_from(["cuda", "npu", "cpu"]), st.integers(0, 15), maybe,
+                                    watts, watts, watts, watts, maybe, maybe_text, maybe), max_size=4,
+                          unique_by=lambda sample: (sample.at_ns, sample.kind, sample.index))
 
 
 def in_order(played):
     return tuple(sorted(played, key=lambda trial: (trial.launch, trial.process, trial.sequence)))
 
 
-def new_run(directory, played=(), telemetry=()):
+def new_run(directory, played=(), telemetry=(), watched=()):
     """A run directory that holds ``played`` as parts."""
     store.create(directory, HEADER)
     for trial in played:
         store.append_trial(directory, trial)
-    store.append_samples(directory, telemetry)
+    sample_lines.append(sample_lines.part(directory, "telemetry", 0, 0), telemetry)
+    sample_lines.append(sample_lines.part(directory, "devices", 0, 0), watched)
     return directory
 
 
@@ -62,14 +69,15 @@ def some_trials():
 
 
 @settings(max_examples=40, deadline=None)
-@given(runs, samples)
-def test_any_run_survives_writing_and_merging(played, telemetry):
+@given(runs, samples, device_samples)
+def test_any_run_survives_writing_and_merging(played, telemetry, watched):
     with tempfile.TemporaryDirectory() as name:
-        directory = new_run(Path(name), played, telemetry)
-        expected = in_order(played), tuple(sorted(telemetry, key=lambda sample: sample.at_ns))
+        directory = new_run(Path(name), played, telemetry, watched)
+        expected = (in_order(played), tuple(sorted(telemetry, key=lambda sample: sample.at_ns)),
+                    tuple(sorted(watched, key=lambda sample: (sample.at_ns, sample.kind, sample.index))))
         for _ in range(3):
             run = store.load(directory)
-            assert (run.trials, run.samples) == expected
+            assert (run.trials, run.samples, run.device_samples) == expected
             store.compact(directory)
         assert not (directory / "parts").exists()
 
@@ -130,6 +138,40 @@ def test_an_interrupted_merge_counts_nothing_twice(tmp_path):
         run = store.load(directory)
         assert (run.trials, run.samples) == (tuple(played), tuple(telemetry))
         store.compact(directory)
+
+
+def test_a_line_that_a_killed_sampler_left_half_written_does_not_count(tmp_path):
+    telemetry = [Sample(7, 0, 1, None, 0.5, None, None, 3), Sample(9, 0, 2, None, 0.5, None, None, 3)]
+    directory = new_run(tmp_path / "run", [], telemetry)
+    part = sample_lines.part(directory, "telemetry", 0, 0)
+    whole = part.read_bytes()
+    first = whole.index(b"\n") + 1
+    for length in range(len(whole)):
+        part.write_bytes(whole[:length])
+        assert store.load(directory).samples == tuple(telemetry[:length >= first])
+
+
+def test_a_full_disk_leaves_no_half_line_between_samples(tmp_path):
+    path, sample = tmp_path / "parts" / "telemetry-000-000.jsonl", Sample(7, 0, 1, None, 0.5, None, None, 3)
+    sample_lines.append(path, [sample])
+    for size in range(1, path.stat().st_size, 40):
+        limit = path.stat().st_size + size
+        code = (f"import resource, signal\nfrom pathlib import Path\nfrom touchstone import sample_lines\nfrom touchstone.record import Sample\n"
+                f"signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
+                f"try:\n    sample_lines.append(Path({str(path)!r}), [Sample(9, 0, 1, None, 0.5, None, None, 3)])\n"
+                f"except OSError:\n    print('refused')")
+        assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "refused\n"
+    sample_lines.append(path, [sample])
+    assert [row["at_ns"] for row in sample_lines.read(path)] == [7, 7]
+
+
+@pytest.mark.parametrize("junk", [b"{\n", b"[1]\n", b"\xff\xfe\n", b"[" * 100_000 + b"\n", b"\x00\n"])
+def test_damage_in_the_middle_of_samples_is_named(tmp_path, junk):
+    directory = new_run(tmp_path / "run", [], [Sample(7, 0, 1, None, 0.5, None, None, 3)])
+    part = sample_lines.part(directory, "telemetry", 0, 0)
+    part.write_bytes(junk + part.read_bytes())
+    with pytest.raises(DataError, match=r"telemetry-000-000\.jsonl"):
+        store.load(directory)
 
 
 @pytest.mark.parametrize("table", ["trials", "requests", "events"])

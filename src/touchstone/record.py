@@ -32,7 +32,8 @@ class Status(str, Enum):
 class Record:
     """One request: when it was sent, when its tokens came, and how many there were by each count.
 
-    ``event_ns[k]`` is the stamp of the k-th token-bearing event and ``event_tokens[k]`` how many tokens it brought.
+    ``event_ns[k]`` is the stamp of the k-th token-bearing event and ``event_tokens[k]`` how many tokens it brought
+    (None where a server does not say).
     ``engine_prefill_ns`` and ``engine_decode_ns`` are the engine's own timings where it has any.
     """
 
@@ -48,7 +49,7 @@ class Record:
     sent_ns: int
     ended_ns: int
     event_ns: tuple[int, ...] = ()
-    event_tokens: tuple[int, ...] = ()
+    event_tokens: tuple[int | None, ...] = ()
     engine_prefill_ns: int | None = None
     engine_decode_ns: int | None = None
     text: str | None = None
@@ -90,7 +91,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Sample:
-    """One reading of the telemetry sampler, on the same clock as the tape."""
+    """One reading of the telemetry sampler, on the same clock as the tape: of the measured process and those it started, and of the host."""
 
     at_ns: int
     launch: int
@@ -100,6 +101,29 @@ class Sample:
     load_1min: float | None
     frequency_hz: int | None
     memory_available_bytes: int | None
+
+
+@dataclass(frozen=True)
+class DeviceSample:
+    """One reading of an accelerator (or of the processors of the host: ``kind`` cpu), on the same clock as the tape.
+
+    ``index`` is the driver's number of the device. ``energy_j`` counts from an arbitrary start and only grows; ``memory_used_bytes`` is
+    everybody's. ``throttle`` are the reasons why the clock is held down, joined by commas: empty where there is none. ``other_processes``
+    is how many processes use the device that are not of the run. Unknown is None.
+    """
+
+    at_ns: int
+    launch: int
+    kind: str
+    index: int
+    memory_used_bytes: int | None = None
+    power_w: float | None = None
+    energy_j: float | None = None
+    temperature_c: float | None = None
+    utilization_percent: float | None = None
+    frequency_hz: int | None = None
+    throttle: str | None = None
+    other_processes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -141,6 +165,7 @@ class Run:
     header: Mapping[str, object]
     trials: tuple[Trial, ...]
     samples: tuple[Sample, ...]
+    device_samples: tuple[DeviceSample, ...] = ()
 
     @property
     def status(self) -> str:

@@ -1,8 +1,9 @@
 """Run ⇄ directory: ``run.json`` and one Parquet file per table.
 
 While a run is going on, every trial becomes a few small files under ``parts/``, each written whole and renamed into place, the
-``trials`` part last. Whatever kills the program, the directory therefore holds exactly the trials that ended. When the run ends the
-parts are merged into ``trials.parquet``, ``requests.parquet``, ``events.parquet`` and ``telemetry.parquet``.
+``trials`` part last. Whatever kills the program, the directory therefore holds exactly the trials that ended. The sampler's parts are
+lines of JSON (:mod:`touchstone.sample_lines`). When the run ends the parts are merged into ``trials.parquet``, ``requests.parquet``,
+``events.parquet``, ``telemetry.parquet`` (the host) and ``devices.parquet`` (accelerators, energy).
 
 The header has a schema number; ``MIGRATIONS`` brings older ones up to date when they are read.
 """
@@ -10,18 +11,18 @@ The header has a schema number; ``MIGRATIONS`` brings older ones up to date when
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from touchstone import parquet
+from touchstone import parquet, sample_lines
 from touchstone.errors import DataError, NotReadyError
-from touchstone.record import MemoryPeaks, Phase, Record, Run, Sample, Status, Trial
+from touchstone.record import DeviceSample, MemoryPeaks, Phase, Record, Run, Sample, Status, Trial
 
 SCHEMA = 2
 HEADER = "run.json"
-PARTS = "parts"
+PARTS = sample_lines.PARTS
 
 Row = dict[str, Any]
 _KEY = {"launch": "int64", "process": "int64", "sequence": "int64"}
@@ -44,7 +45,14 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "launch": "int64", "at_ns": "int64", "resident_bytes": "int64", "cpu_self_ns": "int64", "cpu_busy_fraction": "float64",
         "load_1min": "float64", "frequency_hz": "int64", "memory_available_bytes": "int64",
     },
+    "devices": {
+        "launch": "int64", "at_ns": "int64", "kind": "utf8", "index": "int64", "memory_used_bytes": "int64", "power_w": "float64",
+        "energy_j": "float64", "temperature_c": "float64", "utilization_percent": "float64", "frequency_hz": "int64", "throttle": "utf8",
+        "other_processes": "int64",
+    },
 }
+_DISTINGUISHING: Mapping[str, tuple[str, ...]] = {
+    "events": ("event", "request"), "requests": ("request",), "telemetry": ("at_ns",), "devices": ("at_ns", "kind", "index"), "trials": ()}
 
 
 def _one_to_two(header: dict[str, Any]) -> dict[str, Any]:
@@ -98,18 +106,11 @@ def append_trial(directory: Path, trial: Trial) -> None:
     _write_part(directory, "trials", stem, [row])
 
 
-def append_samples(directory: Path, samples: Iterable[Sample]) -> None:
-    """Add telemetry rows as one part."""
-    rows = [vars(sample) for sample in samples]
-    if rows:
-        _write_part(directory, "telemetry", f"{rows[0]['at_ns']:020d}", rows)
-
-
 def compact(directory: Path) -> None:
     """Merge all parts into one file per table. Safe to repeat and to be interrupted."""
     ended = {_key(row) for row in _read_table(directory, "trials")}
     for table in TABLES:
-        parts = sorted((directory / PARTS).glob(f"{table}-*.parquet"))
+        parts = _parts(directory, table)
         if not parts:
             continue
         rows = _read_table(directory, table)
@@ -172,7 +173,8 @@ def load(directory: Path) -> Run:
     ]
     trials.sort(key=lambda trial: (trial.launch, trial.process, trial.sequence))
     samples = tuple(Sample(**row) for row in sorted(_read_table(directory, "telemetry"), key=lambda row: row["at_ns"]))
-    return Run(str(directory), header, tuple(trials), samples)
+    watched = sorted(_read_table(directory, "devices"), key=lambda row: (row["at_ns"], row["kind"], row["index"]))
+    return Run(str(directory), header, tuple(trials), samples, tuple(DeviceSample(**row) for row in watched))
 
 
 def _key(row: Row) -> tuple[int, int, int]:
@@ -192,14 +194,26 @@ def _trial(row: Row, records: tuple[Record, ...]) -> Trial:
                  memory=MemoryPeaks(**peaks))
 
 
+def _parts(directory: Path, table: str) -> list[Path]:
+    """The parts of a table: Parquet, or of the samples also lines of JSON."""
+    return sorted(path for ending in ("parquet", sample_lines.ENDING) for path in (directory / PARTS).glob(f"{table}-*.{ending}"))
+
+
 def _read_table(directory: Path, table: str) -> list[Row]:
     """All rows of a table, merged file first; a part that was merged before its removal is not counted twice."""
-    files = [directory / f"{table}.parquet", *sorted((directory / PARTS).glob(f"{table}-*.parquet"))]
-    unique = {"events": ("event", "request"), "requests": ("request",), "telemetry": ("at_ns",), "trials": ()}[table]
     rows: dict[tuple[Any, ...], Row] = {}
-    for path in files:
+    for path in [directory / f"{table}.parquet", *_parts(directory, table)]:
         if path.exists():
-            for row in parquet.read_rows(path):
-                key = tuple(row.get(name) for name in (*_KEY, *unique))
+            for row in _read_rows(path, table):
+                key = tuple(row.get(name) for name in (*_KEY, *_DISTINGUISHING[table]))
                 rows.setdefault(key, row)
     return list(rows.values())
+
+
+def _read_rows(path: Path, table: str) -> list[Row]:
+    if path.suffix == ".parquet":
+        return parquet.read_rows(path)
+    try:
+        return [{name: row.get(name) for name in TABLES[table]} for row in sample_lines.read(path)]
+    except ValueError as error:
+        raise parquet.damaged(path, str(error)) from error

@@ -1,72 +1,83 @@
-"""Samples the measured process from outside it, on the same clock as the tape."""
+"""The sampler as the parent of a run sees it: another process, started before the measured one and ended after it.
+
+Whatever goes wrong with it is written down as missing telemetry; it never ends or delays a run for long.
+"""
 
 from __future__ import annotations
 
-import os
-import threading
+import contextlib
+import json
+import select
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import psutil
-
-from touchstone import store
-from touchstone.clock import cpu_time_ns, now_ns
-from touchstone.record import Sample
+from touchstone.clock import now_ns
+from touchstone.message import Message, say
+from touchstone.plan import Target
 
 PERIOD_S = 0.25
-_FLUSH_SAMPLES = 200
+_READY_LIMIT_S = 40.0  # a first call of npu-smi may take half a minute
+_END_LIMIT_S = 10.0
+_COMMAND = (sys.executable, "-m", "touchstone", "sample")
 
 
 class Sampler:
-    """A thread of the parent process that reads one child every ``PERIOD_S`` seconds and appends to the run."""
+    """Watches one process of a launch, and the devices of its target, from before it starts.
 
-    def __init__(self, directory: Path, launch: int, pid: int) -> None:
-        self._directory, self._launch = directory, launch
-        self._child = psutil.Process(pid)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
-        self._samples: list[Sample] = []
-        self._started_ns, self._started_cpu_ns = now_ns(), cpu_time_ns()
-        psutil.cpu_percent(None)
+    ``facts`` are when the measured process started and, at the end, what the sampler did, cost and missed.
+    """
+
+    def __init__(self, directory: Path, launch: int, process: int, target: Target, command: Sequence[str] = _COMMAND) -> None:
+        options = target.options
+        self._spec = {
+            "directory": str(directory), "launch": launch, "process": process, "device": target.device,
+            "count": options.tensor_parallel or 1, "base_url": options.base_url, "period_s": PERIOD_S,
+        }
+        self._command = command
+        self._sampler: subprocess.Popen[bytes] | None = None
+        self.facts: dict[str, Any] = {"launch": launch, "process": process}
 
     def __enter__(self) -> Sampler:  # noqa: PYI034 - typing.Self needs Python 3.11
-        self._thread.start()
+        """Start it, and wait until it has seen the idle device."""
+        try:
+            self._sampler = subprocess.Popen(
+                [*self._command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                bufsize=0, start_new_session=True)  # Ctrl-C is not for it
+        except OSError as error:
+            self._fail(say("the sampler cannot be started: {error}", error=str(error)))
+            return self
+        self._tell(self._spec)
+        assert self._sampler.stdout is not None
+        if select.select([self._sampler.stdout], [], [], _READY_LIMIT_S)[0]:
+            self._sampler.stdout.readline()
+        self.facts["started_ns"] = now_ns()
         return self
 
+    def watch(self, pid: int) -> None:
+        """The measured process has started."""
+        self._tell({"pid": pid})
+
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        self._flush()
-
-    @property
-    def cost_fraction(self) -> float:
-        """Share of one core that the whole parent process used while sampling."""
-        return (cpu_time_ns() - self._started_cpu_ns) / max(1, now_ns() - self._started_ns)
-
-    def _run(self) -> None:
-        while not self._stop.wait(PERIOD_S):
-            sample = self._sample()
-            if sample is None:
-                return
-            self._samples.append(sample)
-            if len(self._samples) >= _FLUSH_SAMPLES:
-                self._flush()
-
-    def _flush(self) -> None:
-        store.append_samples(self._directory, self._samples)
-        self._samples = []
-
-    def _sample(self) -> Sample | None:
-        at_ns = now_ns()
+        if self._sampler is None:
+            return
         try:
-            with self._child.oneshot():
-                resident = self._child.memory_info().rss
-                times = self._child.cpu_times()
-        except psutil.Error:  # the child has ended
-            return None
-        frequency = psutil.cpu_freq()
-        return Sample(
-            at_ns=at_ns, launch=self._launch, resident_bytes=resident, cpu_self_ns=round((times.user + times.system) * 1e9),
-            cpu_busy_fraction=round(psutil.cpu_percent(None) / 100, 4), load_1min=os.getloadavg()[0],
-            frequency_hz=round(frequency.current * 1e6) if frequency else None,
-            memory_available_bytes=psutil.virtual_memory().available,
-        )
+            said, _nothing = self._sampler.communicate(timeout=_END_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self._sampler.kill()
+            said, _nothing = self._sampler.communicate()
+        try:
+            self.facts |= json.loads(said.splitlines()[-1])
+        except (IndexError, ValueError, TypeError):
+            self._fail(say("the sampler ended without a word (exit code {code})", code=self._sampler.returncode))
+
+    def _tell(self, order: Mapping[str, object]) -> None:
+        if self._sampler is not None and self._sampler.stdin is not None:
+            with contextlib.suppress(OSError):  # it has died; its end says so
+                self._sampler.stdin.write(json.dumps(order).encode() + b"\n")
+
+    def _fail(self, reason: Message) -> None:
+        fields = {name: str(value) for name, value in reason.fields}
+        self.facts["missing"] = [{"of": "sampler", "template": reason.template, "fields": fields}]

@@ -4,79 +4,41 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
-from pathlib import Path
 
 import psutil
 
 from touchstone.measure.devices import Device, installed
 from touchstone.measure.devices.cpu import cgroup_value, cpu_name, memory_limits, usable_cores
+from touchstone.measure.machine import ascend, nvidia
+from touchstone.measure.machine.host import governor, in_container, os_name
+from touchstone.measure.machine.place import Place
+from touchstone.measure.machine.variables import variables
 
 _PACKAGES = ("llm-touchstone", "numpy", "torch", "torch_npu", "transformers", "accelerate", "torchao", "tokenizers", "safetensors",
              "xllamacpp", "gguf", "vllm", "vllm_ascend", "sglang", "mindie_turbo")
-_VARIABLES = re.compile(
-    r"^(OMP_|MKL_|KMP_|GOMP_|OPENBLAS_|TORCH|PYTORCH_|CUDA_|NCCL_|ASCEND_|HCCL_|LCCL_|TASK_QUEUE_ENABLE|CPU_AFFINITY_CONF|ATB_|"
-    r"GGML_|LLAMA_|VLLM_|SGLANG_|TOUCHSTONE_|LD_PRELOAD$|MALLOC_)")
-_PRIVATE = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH|HOST|_IP\b|ADDR|URL|ENDPOINT|PROXY", re.IGNORECASE)
-_UUID = re.compile(r"(GPU|MIG)-[0-9a-fA-F-]{8,}")
 _BUSY_SHARE = 0.2
-_ASCEND = Path("/usr/local/Ascend")
 
 
 def collect(device: Device) -> dict[str, object]:
     """Facts about host, software and device; a fact that cannot be read is None."""
+    place = Place()
     total, available = memory_limits()
     return {
-        "os": _os_name(), "kernel": platform.release(), "architecture": platform.machine(),
-        "container": _in_container(), "cpu": cpu_name(), "cores": usable_cores(),
-        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "os": os_name(place) or platform.system(), "kernel": platform.release(), "architecture": platform.machine(),
+        "container": in_container(place), "cpu": cpu_name(), "cores": usable_cores(),
+        "governor": governor(place),
         "load_average": [round(value, 2) for value in os.getloadavg()],
         "memory_total_bytes": total, "memory_available_bytes": available,
         "swap_used_bytes": psutil.swap_memory().used,
         "cgroup": {"cpu.max": cgroup_value("cpu.max"), "memory.max": cgroup_value("memory.max")},
         "python": sys.version.split()[0], "packages": {name: version for name in _PACKAGES if (version := installed(name))},
-        "driver": _driver(), "cann": _cann(), "device": dict(device.identity()),
+        "driver": nvidia.driver_version(place) or ascend.driver_version(place), "cann": ascend.cann_version(place), "device": dict(device.identity()),
         "variables": variables(os.environ), "busy_processes": _busy_processes(), "device_processes": _device_processes(device.kind),
         "git": _git_state(),
     }
-
-
-def variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables that change how engines run, without any that could hold a secret, an address or a serial number."""
-    return {name: _UUID.sub(r"\1-…", value) for name, value in sorted(environment.items())
-            if _VARIABLES.match(name) and not _PRIVATE.search(name)}
-
-
-def _os_name() -> str:
-    release = _read("/etc/os-release") or ""
-    found = re.search(r'^PRETTY_NAME="?([^"\n]+)', release, re.MULTILINE)
-    return found.group(1) if found else platform.system()
-
-
-def _in_container() -> bool:
-    return Path("/.dockerenv").exists() or "container" in os.environ or any(
-        word in (_read("/proc/1/cgroup") or "") for word in ("docker", "kubepods", "containerd", "lxc"))
-
-
-def _driver() -> str | None:
-    nvidia = re.search(r"Kernel Module\s+(?:for \S+\s+)?([\d.]+)", _read("/proc/driver/nvidia/version") or "")
-    ascend = re.search(r"^Version=(\S+)", _read(_ASCEND / "driver/version.info") or "", re.MULTILINE)
-    found = nvidia or ascend
-    return found.group(1) if found else None
-
-
-def _cann() -> str | None:
-    roots = [os.environ.get("ASCEND_HOME_PATH"), str(_ASCEND / "cann"), str(_ASCEND / "ascend-toolkit/latest")]
-    for root in filter(None, roots):
-        for info in sorted(Path(root).glob("*-linux/ascend_toolkit_install.info")):
-            found = re.search(r"^version=(\S+)", _read(info) or "", re.MULTILINE)
-            if found:
-                return found.group(1)
-    return None
 
 
 def _busy_processes() -> list[dict[str, object]]:
@@ -116,11 +78,4 @@ def _command(*arguments: str) -> str | None:
     try:
         return subprocess.run(arguments, capture_output=True, text=True, timeout=10, check=True).stdout
     except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def _read(path: str | Path) -> str | None:
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
         return None

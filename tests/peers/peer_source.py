@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 VERSIONS = {"vllm": "0.33.0", "sglang": "0.5.23", "guidellm": "0.8.1", "aiperf": "0.13.0", "evalscope": "1.14.1",
-            "ais-bench-benchmark": "3.1.20260630", "aiconfigurator-core": "0.12.0"}
+            "ais-bench-benchmark": "3.1.20260630", "aiconfigurator-core": "0.12.0", "vllm-ascend": "0.23.0", "transformers": "5.23.0"}
 PROJECTS = {"aisbench": "ais-bench-benchmark"}
 """The names of those that are published under another one."""
 PLATFORMS = ("manylinux_2_34_x86_64", "manylinux_2_28_x86_64", "manylinux2014_x86_64", "any")
@@ -84,14 +84,19 @@ def _wheel(tool):
     return json.loads(done.stdout)["install"][0]["download_info"]["url"]
 
 
+@functools.lru_cache
+def _archive(tool):
+    """The wheel, whose directory is fetched once for all files of it."""
+    return zipfile.ZipFile(io.BufferedReader(_Range(_wheel(tool)), 1 << 19))
+
+
 def peer_source(tool, path):
     """The text of ``path`` in the wheel of ``tool``. Without a package index the test is skipped."""
     root = Path(os.environ.get("TOUCHSTONE_CACHE") or Path(tempfile.gettempdir()) / "touchstone-cache")
     kept = root / "peers" / f"{tool}-{peer_version(tool)}" / path
     if not kept.exists():
         try:
-            with zipfile.ZipFile(io.BufferedReader(_Range(_wheel(tool)), 1 << 19)) as wheel:
-                text = wheel.read(path)
+            text = _archive(tool).read(path)
         except (urllib.error.URLError, TimeoutError, ConnectionError, subprocess.TimeoutExpired) as error:
             pytest.skip(f"the wheel of {tool} cannot be reached: {error}")
         kept.parent.mkdir(parents=True, exist_ok=True)

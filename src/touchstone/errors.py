@@ -4,6 +4,7 @@
     ├── UsageError        the user's request cannot be understood or does not hold together      exit 2
     ├── NotReadyError     something needed is missing, busy or too small                         exit 3
     │   └── EngineError   the engine refused, or gave something that cannot be measured          exit 3
+    │       └── EngineLostError   the process that computes is gone; what is left goes on in a new one
     └── DataError         a file or directory is not what it should be                           exit 3
 
 Each error says what happened (``message``) and what to do next (``cure``). Both are templates with named fields, so that the
@@ -54,6 +55,10 @@ class NotReadyError(TouchstoneError):
 
 class EngineError(NotReadyError):
     """The engine refused, or produced something that cannot be measured."""
+
+
+class EngineLostError(EngineError):
+    """The process that computes is gone: the trial it was lost in has failed, and the next needs a new one."""
 
 
 class DataError(TouchstoneError):

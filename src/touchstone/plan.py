@@ -122,7 +122,12 @@ _NOUNS = (Plan, Case, SamplingChoice, Verification, ChatMessage)
 
 
 class EngineOptions(Noun):
-    """Settings of an in-process engine; an engine refuses those it does not have."""
+    """Settings of an engine; an engine refuses those it does not have.
+
+    ``graph`` turns the device graphs of a serving engine on or off (None: its own default). ``memory_fraction`` is the share of the
+    device's memory that it may take. ``server_args`` go to a started server as they are. ``engine_python`` is the interpreter that has
+    the engine, ``base_url`` the address of a server that is running already.
+    """
 
     attention: str | None = None
     cache: Literal["dynamic", "static"] = "dynamic"
@@ -130,6 +135,20 @@ class EngineOptions(Noun):
     device_graph: bool = False
     threads: Positive | None = None
     trust_remote_code: bool = False
+    tensor_parallel: Positive | None = None
+    memory_fraction: float | None = Field(default=None, gt=0, le=1)
+    graph: Literal["on", "off"] | None = None
+    quantization: str | None = None
+    max_sequence_tokens: Positive | None = None
+    server_args: tuple[str, ...] = ()
+    engine_python: str | None = None
+    base_url: str | None = None
+    start_timeout_s: float = Field(default=1800.0, gt=0)
+
+
+def option_flag(setting: str) -> str:
+    """A setting of :class:`EngineOptions` as it is written on the command line."""
+    return "--" + {"server_args": "server-arg", "start_timeout_s": "start-timeout"}.get(setting, setting.replace("_", "-"))
 
 
 class Target(Noun):

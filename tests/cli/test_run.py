@@ -107,7 +107,7 @@ def test_the_run_says_what_it_ran_on(quick: Path):
     assert header["launches"][0]["facts"]["random_weights"] is True
     assert header["launches"][0]["facts"]["loads"][0]["seconds"] > 0
     assert header["clock"]["resolution_ns"] >= 1
-    assert header["telemetry"]["cost_fraction"] < 1
+    assert header["telemetry"]["launches"][0]["cost_fraction"] < 1
 
 
 def test_the_report_is_written_in_both_languages(quick: Path):
@@ -188,13 +188,15 @@ def long_run(tmp_path: Path) -> tuple[subprocess.Popen[str], Path]:
                             stderr=subprocess.PIPE, text=True), directory
 
 
-def test_control_c_keeps_what_is_finished_and_reports_it(tmp_path: Path):
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_control_c_keeps_what_is_finished_and_reports_it(tmp_path: Path, ending: signal.Signals):
     process, directory = long_run(tmp_path)
     until(measuring(directory, 3))
-    process.send_signal(signal.SIGINT)
+    process.send_signal(ending)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Ctrl-C again" in err
+    assert ("Ctrl-C again" in err) == (ending is signal.SIGINT)
+    assert f"touchstone run --resume {directory}" in err
     assert "interrupted" in out
     assert (directory / "report.zh.md").exists()
     assert document(directory)["run"]["status"] == "interrupted"
@@ -204,10 +206,11 @@ def test_control_c_keeps_what_is_finished_and_reports_it(tmp_path: Path):
 def test_after_kill_9_everything_finished_is_there_and_the_run_goes_on(tmp_path: Path):
     process, directory = long_run(tmp_path)
     until(measuring(directory, 3))
-    (child,) = psutil.Process(process.pid).children()
+    children = psutil.Process(process.pid).children()
     process.kill()
     process.communicate(timeout=60)
-    child.wait(60)  # it ends by itself, after its trial, when its parent is gone
+    psutil.wait_procs(children, timeout=60)  # they end by themselves, the measuring one after its trial, when their parent is gone
+    assert not any(child.is_running() for child in children)
     before = store.load(directory)
     assert before.status == "incomplete"
     assert len(before.measured()) >= 3
@@ -235,7 +238,7 @@ def test_a_crash_costs_one_case_and_the_rest_is_measured(plan: Path, tmp_path: P
     process = subprocess.Popen([*TOUCHSTONE, "run", str(plan), "-m", "tiny", "-o", str(directory)], stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True)
     until(measuring(directory, 3))
-    (child,) = psutil.Process(process.pid).children()
+    (child,) = (child for child in psutil.Process(process.pid).children() if "launch" in child.cmdline())
     child.kill()
     process.communicate(timeout=120)
     assert process.returncode == 0
@@ -298,6 +301,76 @@ def test_a_mistake_gets_one_clear_error_and_no_traceback(arguments: list[str], c
     assert (done.returncode, said in done.stderr) == (code, True), done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+SERVER = "http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize(("arguments", "code", "said"), [
+    (["--base-url", "htp://x", "-m", "tiny"], 2, "not the address of a server"),
+    (["--base-url", "", "-m", "tiny"], 2, "not the address of a server"),
+    (["--base-url", "http://user:s3cr3t@127.0.0.1:9", "-m", "tiny"], 2, "not the address of a server"),
+    (["--base-url", "https://127.0.0.1:9", "-m", "tiny"], 2, "without encryption"),
+    (["--base-url", SERVER], 2, "needs --model"),
+    (["--base-url", SERVER, "-m", "tiny", "--engine", "vllm-server"], 2, "Leave out one of the two"),
+    (["--engine", "server", "-m", "tiny"], 2, "--base-url is missing"),
+    (["--engine", "transformers-serve", "-m", "tiny", "--server-arg", "--port=80"], 2, "chooses where its server listens"),
+    (["--engine", "vllm-server", "-m", "tiny", "--engine-python", sys.executable], 3, "has no vllm"),
+    (["--engine", "transformers", "-m", "tiny", "--engine-python", "/bin"], 2, "is a directory"),
+])
+def test_what_cannot_be_measured_leaves_no_directory(arguments: list[str], code: int, said: str, tmp_path: Path):
+    done = touchstone("run", "quick", *arguments, "-o", tmp_path / "run")
+    assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+    assert "Traceback" not in done.stderr
+    assert "s3cr3t" not in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_server_that_nobody_started_is_not_reached(tmp_path: Path):
+    done = touchstone("run", "quick", "--base-url", f"{SERVER}/v1/", "-m", "tiny", "-o", tmp_path / "run", "--ui", "none")
+    assert done.returncode == 3
+    assert "No server can be reached at 127.0.0.1:9" in done.stderr
+    assert store.read_header(tmp_path / "run")["target"]["options"]["base_url"] == SERVER
+
+
+def test_an_interpreter_is_where_the_user_said_wherever_it_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from touchstone.cli.run import run
+    from touchstone.cli.run_options import chosen_options
+
+    monkeypatch.chdir(tmp_path)
+    for given, path in (("venv/bin/python", f"{tmp_path}/venv/bin/python"), ("python3.12", "python3.12"), ("/usr/bin/python3", "/usr/bin/python3")):
+        options = chosen_options(run.make_context("run", ["--engine-python", given]).params)
+        assert options.engine_python == path
+
+
+def test_every_option_is_under_one_heading_of_the_help():
+    from click.testing import CliRunner
+
+    from touchstone.cli.run import run
+
+    text = CliRunner().invoke(run, ["--help"]).output
+    for option in run.params[1:]:
+        lines = [line for line in text.splitlines() if line.startswith("  -") and option.opts[0] in line.split("  ")[1].replace(",", " ").split()]
+        assert len(lines) == 1, option.opts
+    assert [line for line in text.splitlines() if line.endswith(":") and not line.startswith(" ")] == [
+        "What is measured:", "How often:", "Engine:", "Settings of vllm, sglang, mindie and their servers:", "Settings of transformers:", "Servers:", "Result:"]
+
+
+def test_a_run_that_goes_on_cannot_be_joined(tmp_path: Path):
+    process, directory = long_run(tmp_path)
+    until(measuring(directory, 1))
+    done = touchstone("run", "--resume", directory)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert done.returncode == 3
+    assert "is being measured by another process" in done.stderr
+    assert store.read_header(directory)["processes"] == 1
+
+
+def test_a_run_goes_on_as_it_was_begun(tmp_path: Path):
+    done = touchstone("run", "--resume", tmp_path, "--trials", "3", "--lang", "en")
+    assert done.returncode == 2
+    assert "--trials cannot be changed" in done.stderr
 
 
 def test_errors_are_said_in_the_users_language(tmp_path: Path):

@@ -12,7 +12,7 @@ from touchstone.measure.engines import ENGINES, is_installed
 from touchstone.measure.target import resolve
 from touchstone.plan import EngineOptions
 
-pytestmark = pytest.mark.skipif(not all(map(is_installed, ENGINES.values())), reason="needs both engines installed")
+pytestmark = pytest.mark.skipif(not all(is_installed(ENGINES[name]) for name in ("llama.cpp", "transformers")), reason="needs both engines installed")
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +80,10 @@ def test_llama_cpp_cannot_have_a_shape_without_files(model):
 @pytest.mark.parametrize(("given", "said"), [
     ({"engine": "transformer"}, "Unknown engine: transformer. Did you mean transformers?"),
     ({"engine": "llama.ccp"}, "Did you mean llama.cpp?"),
-    ({"engine": "vllm"}, "Known: llama.cpp, transformers."),
+    ({"engine": "tensorrt"}, "Known: llama.cpp, llamacpp-server, mindie"),
+    ({"engine": "transformers", "options": EngineOptions(tensor_parallel=2)}, "The engine transformers has no option --tensor-parallel."),
+    ({"engine": "llama.cpp", "options": EngineOptions(server_args=("--x",))}, "has no option --server-arg. It takes: --engine-python, --threads."),
+    ({"engine": "mindie", "device": "cpu"}, "The engine mindie does not run on cpu here. It runs on: npu."),
     ({"device": "cuda0"}, "Unknown device: cuda0. Did you mean cuda?"),
     ({"device": "tpu"}, "Did you mean"),
     ({"device": "npu", "engine": "llama.cpp"}, "The engine llama.cpp does not run on npu here. It runs on: cpu."),
@@ -116,3 +119,28 @@ def test_a_path_that_does_not_exist_is_not_ready(tmp_path, name):
 def test_a_target_can_be_kept_in_a_run():
     target = target_of()
     assert type(target).model_validate(json.loads(json.dumps(target.model_dump(mode="json")))) == target
+
+
+def test_a_model_that_was_pulled_is_found_by_its_name_on_the_hub(tiny, tmp_path, monkeypatch):
+    from touchstone.measure import target
+
+    monkeypatch.setattr(target, "find_local", lambda name: tiny if name == "org/name" else None)
+    assert target_of(model="org/name").model == str(tiny)
+    with pytest.raises(NotReadyError, match="touchstone pull org/other"):
+        target_of(model="org/other")
+
+
+def test_a_directory_with_one_gguf_file_is_that_file_and_with_two_a_question(tiny, tmp_path):
+    source = synthetic.ensure_gguf(tiny, "fp16")
+    one = tmp_path / "a-Q.gguf"
+    one.hardlink_to(source)
+    found = target_of(model=str(tmp_path))
+    assert (found.engine, found.model) == ("llama.cpp", str(one))
+    (tmp_path / "b-Q.gguf").hardlink_to(source)
+    with pytest.raises(UsageError, match=r"Name one: a-Q\.gguf, b-Q\.gguf"):
+        target_of(model=str(tmp_path))
+
+
+@pytest.mark.parametrize(("engine", "model"), [("vllm-server", "llama-2-7b"), ("sglang-server", "llama-2-7b"), ("mindie", "160m")])
+def test_on_an_npu_the_default_model_is_what_the_engine_can_have(engine, model):
+    assert target_of(engine=engine, device="npu", model=None).model.endswith(model)

@@ -34,6 +34,9 @@ class WordEngine:
         body = [token for message in messages for token in (USER, *self.encode(message.content, special=False), END)]
         return [*self._bos, *body, ASSISTANT]
 
+    def keeps(self, prompt):
+        return True
+
 
 ENGINE = WordEngine()
 
@@ -173,3 +176,17 @@ def test_the_longest_sequence_of_known_lengths_is_exact():
     cases = (case_of(input_tokens=10, output_tokens=90), case_of(name="long", input_tokens=400, output_tokens=8))
     assert longest_sequence(Plan(name="plan", cases=cases)) == 408
     assert longest_sequence(Plan(name="plan")) == 0
+
+
+def test_an_engine_that_takes_text_gets_only_prompts_that_text_can_say():
+    class Even(WordEngine):
+        """Its text would merge a prompt that starts with an odd id into other tokens."""
+
+        def keeps(self, prompt):
+            return prompt[1] % 2 == 0
+
+    case = Case(name="a", input_tokens=8, output_tokens=4, batch_size=4)
+    pool = PromptPool(Even(), [case], 0)
+    prompts = [prompt for index in range(5) for prompt in pool.prompts(case, index)]
+    assert all(prompt[1] % 2 == 0 and len(prompt) == 8 for prompt in prompts)
+    assert len(set(prompts)) == 20

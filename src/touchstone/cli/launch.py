@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from touchstone.errors import TouchstoneError
+from touchstone.errors import EngineLostError, TouchstoneError
 
 
 @click.command(hidden=True)
@@ -19,7 +19,7 @@ def launch() -> int:
     """Read a launch from stdin, play it, and say what happens as JSON lines on stdout."""
     from touchstone.judge import stopping, verification
     from touchstone.measure import bench
-    from touchstone.measure.launches import error_event
+    from touchstone.measure.launches import LOST, error_event
     from touchstone.measure.player import Place
     from touchstone.plan import Plan, Target
 
@@ -42,6 +42,8 @@ def launch() -> int:
     judges = bench.Judges(verify=verification.problem, enough=stopping.enough, steady=stopping.warm_after)
     try:
         bench.run_launch(spec, judges, emit, lambda: asked["stop"] or os.getppid() != parent)
+    except EngineLostError:  # its trial is written down; the rest of the launch needs a new process
+        return LOST
     except TouchstoneError as error:
         emit("error", error_event(error))
         return error.exit_code

@@ -6,13 +6,14 @@ import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
 
+from touchstone.cli.inert import inert
 from touchstone.cli.live_line import LiveLine
 from touchstone.clock import now_ns
 from touchstone.message import Message, Translate, say
 from touchstone.plan import Plan
 from touchstone.units import seconds
 
-_PLAIN_PERIOD_S = 10.0
+_PLAIN_PERIOD_S = 10.0  # of what is written one below the other
 _PHASES: Mapping[str, Message] = {
     "verify": say("verifying"), "pilot_marked": say("pilot"), "pilot_plain": say("pilot"), "pilot_warmup": say("pilot"),
     "warmup": say("warming up"), "measured": say("measuring"),
@@ -38,12 +39,28 @@ class Progress:
         if self._line.silent:
             return
         if kind == "environment":
+            self._said_ns = now_ns()
             self._line.say(self._translate("launch {launch} of {total}: loading").format(
                 launch=event["launch"] + 1, total=self._plan.launches))
+        elif kind == "server":
+            self._on_waiting(event)
         elif kind == "trial":
             self._on_trial(event)
         elif kind == "crash":
-            self._line.say(self._translate("the process was lost in case {case} ({how}); going on without that case").format(**event))
+            self._line.say(say("the process was lost in case {case} ({how}); going on without that case", case=event["case"],
+                               how=event["how"]).render(self._translate))
+
+    def _on_waiting(self, event: Mapping[str, Any]) -> None:
+        """A server that is being started: how long so far, and the last line it wrote."""
+        text = self._translate("waiting for the server, {waited} s").format(waited=round(event["waited_s"]))
+        says = inert(event["says"]).strip()
+        text += f" · {says}" if says else ""
+        now = now_ns()
+        if self._line.live:
+            self._line.show(text)
+        elif seconds(now - self._said_ns) > _PLAIN_PERIOD_S:
+            self._said_ns = now
+            self._line.say(text)
 
     def _on_trial(self, event: Mapping[str, Any]) -> None:
         now = now_ns()

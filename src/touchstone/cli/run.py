@@ -2,115 +2,160 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import signal
-import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from touchstone.cli import language
-from touchstone.message import say
+from touchstone.cli.run_options import SECTIONS, chosen_options, engine_options
+from touchstone.cli.sections import SectionedCommand, refuse_beside
+from touchstone.message import Translate, say
+
+if TYPE_CHECKING:
+    from touchstone.cli.progress import Progress
+    from touchstone.measure.launches import Control
+    from touchstone.plan import Target
+
+_SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "What is measured": ("list_suites", "model", "cases", "input_len", "output_len", "batch_size"),
+    "How often": ("launches", "trials", "half_width", "max_trials", "warmup", "seed"),
+    **SECTIONS,
+    "Result": ("output_dir", "resume", "face", "ui", "lang"),
+}
+_BESIDE_RESUME = frozenset({"face", "ui", "lang"})
 
 
-@click.command(context_settings={"show_default": True})
+@click.command(cls=SectionedCommand, sections=_SECTIONS, context_settings={"show_default": True})
 @click.argument("suite", default="six-scenarios", metavar="[SUITE|FILE]")
 @click.option("--list", "list_suites", is_flag=True, help="List the packaged suites and stop.")
-@click.option("--model", "-m", help="Checkpoint directory, GGUF file, or synthetic model (tiny, 25m, 160m, 1b, llama-2-7b, …).")
-@click.option("--engine", help="transformers or llama.cpp. Default: the best one installed for the device.")
-@click.option("--device", help="npu, cuda, cuda:1 or cpu. Default: the best one present.")
-@click.option("--dtype", help="fp32, fp16, bf16 or int8. Default: the engine's usual one on the device.")
-@click.option("--launches", type=click.IntRange(min=1), help="Processes: 1 quick, 5 standard, 8 rigorous.")
-@click.option("--trials", "--repeat", "-r", type=click.IntRange(min=1), help="Trials of each case per launch.")
-@click.option("--half-width", type=click.FloatRange(0, 1, min_open=True, max_open=True),
+@click.option("--model", "-m", metavar="MODEL", help="Checkpoint directory, GGUF file, or synthetic model (tiny, 25m, 160m, 1b, llama-2-7b, …).")
+@click.option("--case", "cases", metavar="NAME", multiple=True, help="Only this case; may be repeated.")
+@click.option("--input-len", "--isl", metavar="N", type=click.IntRange(min=1), help="Prompt length of every case, in tokens.")
+@click.option("--output-len", "--osl", metavar="N", type=click.IntRange(min=1), help="Output length of every case, in tokens.")
+@click.option("--batch-size", metavar="N", type=click.IntRange(min=1), help="Batch size of every case.")
+@click.option("--launches", metavar="N", type=click.IntRange(min=1), help="Processes: 1 quick, 5 standard, 8 rigorous.")
+@click.option("--trials", "--repeat", "-r", metavar="N", type=click.IntRange(min=1), help="Trials of each case per launch.")
+@click.option("--half-width", metavar="SHARE", type=click.FloatRange(0, 1, min_open=True, max_open=True),
               help="Go on until throughput is known this well (0.02 = 2 %).")
-@click.option("--max-trials", type=click.IntRange(min=1), help="Most trials of a case with --half-width.")
-@click.option("--warmup", "--num-warmups", help="Warm-up runs of each shape, or auto.")
-@click.option("--case", "cases", multiple=True, help="Only this case; may be repeated.")
-@click.option("--input-len", "--isl", type=click.IntRange(min=1), help="Prompt length of every case, in tokens.")
-@click.option("--output-len", "--osl", type=click.IntRange(min=1), help="Output length of every case, in tokens.")
-@click.option("--batch-size", type=click.IntRange(min=1), help="Batch size of every case.")
-@click.option("--seed", type=click.IntRange(min=0), help="Seed of prompts and of the order of trials.")
-@click.option("--attention", help="Attention implementation: sdpa, eager, flash_attention_2.")
-@click.option("--cache", type=click.Choice(["dynamic", "static"]), default="dynamic", help="KV cache of transformers.")
-@click.option("--compile/--no-compile", "compile_", default=False, help="torch.compile the model.")
-@click.option("--device-graph/--no-device-graph", default=False, help="Capture decoding steps as device graphs.")
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads. Default: every usable core.")
-@click.option("--trust-remote-code", is_flag=True, help="Run Python code that comes with the checkpoint.")
-@click.option("--output-dir", "-o", type=click.Path(path_type=Path), help="Where the run is kept. Default: runs/<time>-<suite>-<id>.")
-@click.option("--resume", type=click.Path(path_type=Path), help="Go on with a run that was broken off.")
+@click.option("--max-trials", metavar="N", type=click.IntRange(min=1), help="Most trials of a case with --half-width.")
+@click.option("--warmup", "--num-warmups", metavar="N|auto", help="Warm-up runs of each shape, or auto.")
+@click.option("--seed", metavar="N", type=click.IntRange(min=0), help="Seed of prompts and of the order of trials.")
+@engine_options
+@click.option("--output-dir", "-o", metavar="DIR", type=click.Path(path_type=Path), help="Where the run is kept. Default: runs/<time>-<suite>-<id>.")
+@click.option("--resume", metavar="DIR", type=click.Path(path_type=Path), help="Go on with a run that was broken off, as it was begun.")
 @click.option("--format", "face", type=click.Choice(["text", "md", "json"]), default="text", help="What to print at the end.")
 @click.option("--ui", type=click.Choice(["auto", "rich", "plain", "none"]), default="auto", help="Progress on stderr.")
 @language.option
-def run(**given: Any) -> int:
+@click.pass_context
+def run(ctx: click.Context, /, **given: Any) -> int:
     """Measure SUITE (or a plan FILE) on an engine in this machine and print the report.
 
     Without options: the six scenarios on the best device and engine found, and a synthetic model with random weights.
     """
-    from touchstone import store
     from touchstone.cli import faces
     from touchstone.cli.progress import Progress
-    from touchstone.errors import UsageError
     from touchstone.measure.launches import Control, Launches
-    from touchstone.plan import LOCK, Plan, plan_text
+    from touchstone.plan import Plan
     from touchstone.report.i18n import translator
 
     lang = language.chosen(lang=given["lang"])
+    translate = translator(lang)
     if given["list_suites"]:
         _print_suites(lang)
         return 0
-    if given["resume"]:
-        directory, header = given["resume"], store.read_header(given["resume"])
-        if header.get("status") == "complete":
-            raise UsageError("{directory} is complete; there is nothing to go on with.", "touchstone report {directory}",
-                             directory=directory)
-    else:
-        directory, header = _new_run(given)
-        store.create(directory, header)
-        (directory / LOCK).write_text(plan_text(header["plan"]), encoding="utf-8")
-    translate = translator(lang)
-    progress = Progress(Plan.model_validate(header["plan"]), translate, given["ui"])
-    control = Control()
-
-    def interrupted(_signal: int, _frame: FrameType | None) -> None:
-        progress.close()
-        text = ("stopping after this trial; press Ctrl-C again to stop now" if control.requests == 0 else "stopping now")
-        click.echo(translate(text), err=True)
-        control.stop()
-
-    before = signal.signal(signal.SIGINT, interrupted)
-    try:
-        command = [sys.executable, "-m", "touchstone", "launch"]
+    directory, header, command = _resumed(ctx, given["resume"]) if given["resume"] else _new_run(given)
+    progress, control = Progress(Plan.model_validate(header["plan"]), translate, given["ui"]), Control()
+    with _stoppable(progress, control, translate):
         status = Launches(directory, header, command, progress, control).play()
-    finally:
-        progress.close()
-        signal.signal(signal.SIGINT, before)
     click.echo(faces.write_and_show(directory, given["face"], lang))
+    if status == "interrupted":
+        click.echo(translate("go on with it: touchstone run --resume {directory}").format(directory=directory), err=True)
     return 130 if status == "interrupted" else 0
 
 
-def _new_run(given: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
-    """The directory and header of a run that starts now."""
-    from touchstone import __version__
+@contextlib.contextmanager
+def _stoppable(progress: Progress, control: Control, translate: Translate) -> Iterator[None]:
+    """The user's wish to stop: Ctrl-C lets the trial end, a second one ends it; so does whatever the system sends."""
+    def interrupted(_signal: int, _frame: FrameType | None) -> None:
+        progress.close()
+        click.echo(translate("stopping after this trial; press Ctrl-C again to stop now") if control.requests == 0
+                   else translate("stopping now"), err=True)
+        control.stop()
+
+    def terminated(_signal: int, _frame: FrameType | None) -> None:
+        control.stop(2)
+
+    handlers = {signal.SIGINT: interrupted, signal.SIGTERM: terminated}
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup the run outlives its terminal
+        handlers[signal.SIGHUP] = terminated
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        progress.close()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _resumed(ctx: click.Context, directory: Path) -> tuple[Path, dict[str, Any], list[str]]:
+    """A run that was broken off: its directory, its header, and the command of its launches."""
+    from touchstone import store
+    from touchstone.errors import UsageError
+    from touchstone.plan import Target
+
+    refuse_beside(ctx, "resume", _BESIDE_RESUME, lambda option: UsageError(
+        "--resume goes on with a run as it was begun; {option} cannot be changed now.", "Leave it out, or start a new run.", option=option))
+    header = store.read_header(directory)
+    if header.get("status") == "complete":
+        raise UsageError("{directory} is complete; there is nothing to go on with.", "touchstone report {directory}", directory=directory)
+    return directory, header, _command(Target.model_validate(header["target"]))
+
+
+def _new_run(given: dict[str, Any]) -> tuple[Path, dict[str, Any], list[str]]:
+    """The directory and header of a run that starts now, and the command of its launches."""
+    from touchstone import __version__, store
     from touchstone.clock import wall_stamp, wall_time
     from touchstone.measure import target
-    from touchstone.plan import EngineOptions
+    from touchstone.plan import LOCK, plan_text
 
     plan = _plan(given)
-    options = EngineOptions(attention=given["attention"], cache=given["cache"], compile=given["compile_"],
-                            device_graph=given["device_graph"], threads=given["threads"],
-                            trust_remote_code=given["trust_remote_code"])
-    chosen = target.resolve(engine=given["engine"], device=given["device"], model=given["model"], dtype=given["dtype"],
-                            options=options)
+    options = chosen_options(given)
+    chosen = target.resolve(engine=given["engine"] or ("server" if options.base_url else None), device=given["device"], model=given["model"],
+                            dtype=given["dtype"], options=options)
+    command = _command(chosen)
     identity = secrets.token_hex(3)
     directory = given["output_dir"] or Path("runs") / f"{wall_stamp()}-{plan.name}-{identity}"
-    return directory, {
+    header = {
         "id": identity, "created": wall_time(), "status": "created", "touchstone": __version__,
         "plan": plan.model_dump(mode="json", by_alias=True), "target": chosen.model_dump(mode="json"),
-        "asked": {"suite": given["suite"], "model": given["model"], "dtype": given["dtype"]},
+        "asked": {"suite": given["suite"], "model": given["model"], "dtype": given["dtype"]}, "checkpoint": _checkpoint(chosen.model),
     }
+    store.create(directory, header)
+    (directory / LOCK).write_text(plan_text(header["plan"]), encoding="utf-8")
+    return directory, header, command
+
+
+def _command(target: Target) -> list[str]:
+    from touchstone.measure import interpreter
+
+    return [interpreter.of(target), "-m", "touchstone", "launch"]
+
+
+def _checkpoint(model: str) -> dict[str, Any] | None:
+    """Where a model that was pulled came from; None for any other."""
+    from touchstone.checkpoints.pull import pulled_revision
+
+    path = Path(model)
+    record = pulled_revision(path if path.is_dir() else path.parent)
+    if record is None:
+        return None
+    return {name: getattr(record, name) for name in ("hub", "model", "revision_asked", "revision", "revision_missing")}
 
 
 def _plan(given: dict[str, Any]) -> Any:

@@ -15,9 +15,9 @@ from pathlib import Path
 from touchstone.clock import clock_info, now_ns
 from touchstone.errors import EngineError, NotReadyError, UsageError
 from touchstone.measure import environment, page_cache, workloads
-from touchstone.measure.devices import Device, open_device
+from touchstone.measure.devices import Device
 from touchstone.measure.devices.cpu import usable_cores
-from touchstone.measure.engines import Engine, Sizes, open_engine
+from touchstone.measure.engines import Engine, Sizes, StoppedError, Workplace, open_target
 from touchstone.measure.player import Place, Player
 from touchstone.measure.roofline import memory_read_bytes_per_s
 from touchstone.measure.tape import mark_cost_ns
@@ -57,16 +57,12 @@ class LaunchSpec:
     pilot: bool = True
 
 
-class _StoppedError(Exception):
-    """The user asked to stop; what is finished is kept."""
-
-
 def run_launch(spec: LaunchSpec, judges: Judges, emit: Emit, should_stop: Callable[[], bool]) -> bool:
     """Play ``spec``. Returns False if it was stopped early. Raises :class:`touchstone.errors.TouchstoneError`."""
     launch = _Launch(spec, judges, emit, should_stop)
     try:
         launch.play()
-    except _StoppedError:
+    except StoppedError:
         return False
     finally:
         launch.close()
@@ -77,8 +73,8 @@ class _Launch:
     def __init__(self, spec: LaunchSpec, judges: Judges, emit: Emit, should_stop: Callable[[], bool]) -> None:
         self._spec, self._judges, self._emit, self._should_stop = spec, judges, emit, should_stop
         self._plan = spec.plan
-        self._device: Device = open_device(spec.target.device)
-        self._engine: Engine = open_engine(spec.target, self._device)
+        self._engine: Engine = open_target(spec.target, Workplace(spec.directory, spec.place.launch, emit, should_stop))
+        self._device: Device = self._engine.device
         self._player = Player(self._engine, spec.directory, spec.place,
                               lambda case, phase, index: emit("trial", {"case": case, "phase": phase.value, "index": index}))
         self._cases = [case for case in self._plan.cases if case.name not in spec.skip]
@@ -154,21 +150,28 @@ class _Launch:
         if first and files and loads[0][0].seconds <= RELOAD_LIMIT_S:
             self._engine.stop()
             loads.append(self._load_once(files, sizes))
-        return replace(loads[-1][1], loads=tuple(time for time, _ in loads))
+        running_already = self._spec.target.options.base_url is not None
+        return replace(loads[-1][1], loads=() if running_already else tuple(time for time, _ in loads))
 
     def _load_once(self, files: Sequence[str], sizes: Sizes) -> tuple[LoadTime, EngineFacts]:
         resident = page_cache.resident_fraction(files) if files else None
         started_ns = now_ns()
         facts = self._engine.start(sizes)
         self._device.synchronize()
-        return LoadTime(seconds(now_ns() - started_ns), resident), facts
+        took_s = seconds(now_ns() - started_ns)
+        # A server knows best when it was ready: what came after was ours.
+        return LoadTime(facts.loads[0].seconds if facts.loads else took_s, resident), facts
 
     def _verify(self, facts: EngineFacts) -> None:
         if self._plan.verification is None:
             return
         largest = max((case.batch_size for case in self._cases), default=len(self._plan.verification.prompts))
         batches = workloads.verification_batches(self._plan.verification, self._engine, largest)
-        trials = [self._player.play("verify", index, Phase.VERIFY, batch) for index, batch in enumerate(batches)]
+        trials = []
+        for index, batch in enumerate(batches):
+            trials.append(self._player.play("verify", index, Phase.VERIFY, batch))
+            if self._player.lost:
+                raise EngineError(self._player.lost.message, self._player.lost.cure, **self._player.lost.fields)
         problem = self._judges.verify(trials, facts.random_weights)
         if problem is not None:
             raise EngineError("The engine's text does not hold up, so nothing was measured: {problem}",
@@ -253,9 +256,12 @@ class _Launch:
 
     def _play(self, case: Case, index: int, phase: Phase) -> Trial:
         if self._should_stop():
-            raise _StoppedError
+            raise StoppedError
         # Warm-ups and pilots take prompts that no measured trial has.
-        return self._player.play(case.name, index, phase, self._batch(case, index if phase is Phase.MEASURED else -1 - index))
+        trial = self._player.play(case.name, index, phase, self._batch(case, index if phase is Phase.MEASURED else -1 - index))
+        if self._player.lost:
+            raise self._player.lost
+        return trial
 
     def _batch(self, case: Case, index: int) -> Batch:
         return workloads.batch_of(case, index, self._pool, self._engine)

@@ -6,11 +6,13 @@ nothing that was finished.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +21,15 @@ from touchstone import errors, store
 from touchstone.clock import now_ns, wall_time
 from touchstone.errors import EngineError, NotReadyError, TouchstoneError
 from touchstone.measure.engines import engine_row
-from touchstone.measure.telemetry import PERIOD_S, Sampler
-from touchstone.message import Message
+from touchstone.measure.last_words import ending, last_words, was_killed
+from touchstone.measure.telemetry import Sampler
+from touchstone.message import Message, say
 from touchstone.plan import Plan, Target
 from touchstone.record import Phase, Status, Trial
 
 Notify = Callable[[str, Mapping[str, Any]], None]
-_LOG_TAIL_LINES = 3
+LOST = 75
+"""The exit code of a launch whose engine went away in a trial that is written down."""
 _CRASH_SEQUENCE = 1_000_000  # beyond any trial that the process itself numbered
 
 
@@ -36,18 +40,26 @@ class Control:
     requests: int = 0
     child: subprocess.Popen[str] | None = None
 
-    def stop(self) -> None:
-        """Ask to stop; a second call kills the process that is measuring."""
-        self.requests += 1
+    def stop(self, requests: int = 1) -> None:
+        """Ask to stop; the second of the ``requests`` kills the process that is measuring."""
+        self.requests += requests
+        self.reach()
+
+    def reach(self) -> None:
+        """Hand on what has been asked for so far, to a process that may have been started since."""
         if self.requests == 1:
             self.end_trial()
-        elif self.child is not None and self.child.poll() is None:
+        elif self.requests > 1 and self.child is not None and self.child.poll() is None:
             self.child.kill()
 
     def end_trial(self) -> None:
         """Let the measuring process end after the trial it is playing."""
         if self.child is not None and self.child.poll() is None:
             self.child.send_signal(signal.SIGTERM)
+
+    def ended(self, code: int) -> bool:
+        """Whether a process with this exit code was ended from here, and not merely asked to stop."""
+        return self.requests > 1 or (self.requests == 1 and code == -signal.SIGTERM)  # asked before it could listen
 
 
 class Launches:
@@ -59,25 +71,28 @@ class Launches:
         self._plan = Plan.model_validate(header["plan"])
         self._target = Target.model_validate(header["target"])
         self._current: tuple[str, Phase, int] | None = None
+        self._log_begins = 0  # what an earlier process of the same launch said stands before
 
     def play(self) -> str:
         """Play what is left of the plan and return the run's status: ``complete`` or ``interrupted``.
 
-        Raises the :class:`TouchstoneError` with which a child refused to measure; the header then says ``failed``.
+        Raises the :class:`TouchstoneError` with which a child refused to measure; the header then says ``failed``. Raises
+        :class:`NotReadyError` where somebody else is playing the same run.
         """
-        self._set(status="running", started=self._header.get("started") or wall_time())
-        try:
-            for launch in range(self._plan.launches):
-                if not self._play_launch(launch):
-                    break
-        except TouchstoneError as error:
-            self._set(status="failed", error=str(error), ended=wall_time())
-            raise
-        finally:
-            store.compact(self._directory)
-        status = "interrupted" if self._control.requests else "complete"
-        self._set(status=status, ended=wall_time())
-        return status
+        with _alone(self._directory):
+            self._set(status="running", started=self._header.get("started") or wall_time())
+            try:
+                for launch in range(self._plan.launches):
+                    if not self._play_launch(launch):
+                        break
+            except TouchstoneError as error:
+                self._set(status="failed", error=str(error), ended=wall_time())
+                raise
+            finally:
+                store.compact(self._directory)
+            status = "interrupted" if self._control.requests else "complete"
+            self._set(status=status, ended=wall_time())
+            return status
 
     def _set(self, **facts: object) -> None:
         self._header.update(facts)
@@ -94,9 +109,12 @@ class Launches:
             code = self._run_child(launch, process, done, skip, pilot=launch == 0 and not _piloted(trials))
             if code == 0:
                 return not self._control.requests
-            if self._control.requests > 1:
+            if self._control.ended(code):
                 return False
-            self._note_crash(launch, process, code)
+            if code != LOST:
+                self._note_crash(launch, process, code)
+            elif self._current is not None:
+                self._notify("crash", {"launch": launch, "case": self._current[0], "how": say("the server ended")})
         return False
 
     @staticmethod
@@ -124,23 +142,25 @@ class Launches:
             "launch": launch, "process": process, "warmup": self._header.get("warmup") or {}, "done": list(done),
             "skip": sorted(skip), "pilot": pilot,
         }
-        log = self._directory / f"launch-{launch}.log"
-        self._current = None
-        with log.open("ab") as output, subprocess.Popen(
+        log = self._log(launch)
+        self._current, self._log_begins = None, log.stat().st_size if log.exists() else 0
+        sampler = Sampler(self._directory, launch, process, self._target)
+        with sampler, log.open("ab") as output, subprocess.Popen(
             [*self._command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output, text=True, encoding="utf-8",
             env=self._environment(), start_new_session=True,  # Ctrl-C reaches the parent alone, which decides
         ) as child:
             self._control.child = child
+            self._control.reach()
             assert child.stdin is not None
             assert child.stdout is not None
             json.dump(spec, child.stdin)
             child.stdin.close()
             failure: TouchstoneError | None = None
-            with Sampler(self._directory, launch, child.pid) as sampler:
-                for line in child.stdout:
-                    failure = self._on_event(launch, json.loads(line)) or failure
-                code = child.wait()
-            self._header["telemetry"] = {"period_s": PERIOD_S, "cost_fraction": round(sampler.cost_fraction, 5)}
+            sampler.watch(child.pid)
+            self._header.setdefault("telemetry", {}).setdefault("launches", []).append(sampler.facts)
+            for line in child.stdout:
+                failure = self._on_event(launch, json.loads(line)) or failure
+            code = child.wait()
         if failure is not None:
             raise failure
         return code
@@ -176,31 +196,46 @@ class Launches:
             self._header.setdefault("warmup_steady", {})[content["case"]] = content["steady"]
         elif kind == "case":
             self._header.setdefault("stopped_by", []).append({"launch": launch, **content})
-        if kind != "trial":
+        if kind not in {"trial", "server"}:
             store.write_header(self._directory, self._header)
         self._notify(kind, {"launch": launch, **content})
         return None
 
     def _note_crash(self, launch: int, process: int, code: int) -> None:
         """A child died without a word: keep what it was playing as a failed trial, so that the case is not tried again."""
-        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        how = ending(code)
         if self._current is None or self._current[1] is Phase.VERIFY:
-            raise EngineError("The measuring process died while loading or verifying ({how}): {log}",
-                              "The whole log: {path}", how=how, log=self._log_tail(launch),
-                              path=self._directory / f"launch-{launch}.log")
+            words = last_words(self._log(launch), self._log_begins, explained=not was_killed(code))
+            raise EngineError("The measuring process died while loading or verifying ({how}). {said}", words.advice.template,
+                              how=how, said=words.said, **dict(words.advice.fields))
         case, phase, index = self._current
         at_ns = now_ns()
         batch = next((one.batch_size for one in self._plan.cases if one.name == case), 1)
         store.append_trial(self._directory, Trial(
             launch=launch, process=process, sequence=_CRASH_SEQUENCE, case=case, index=index, phase=phase, batch_size=batch,
-            status=Status.KILLED, sent_ns=at_ns, ended_ns=at_ns,
-            error=f"the process ended with {how}" + (", as the kernel does when memory runs out" if code == -signal.SIGKILL else "")))
+            status=Status.KILLED, sent_ns=at_ns, ended_ns=at_ns, error=f"the process ended with {how}"))
         self._notify("crash", {"launch": launch, "case": case, "how": how})
 
-    def _log_tail(self, launch: int) -> str:
-        path = self._directory / f"launch-{launch}.log"
-        lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines() if path.exists() else []
-        return " | ".join(lines[-_LOG_TAIL_LINES:])
+    def _log(self, launch: int) -> Path:
+        return self._directory / f"launch-{launch}.log"
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Nobody else plays the run in ``directory`` meanwhile. Raises :class:`NotReadyError` where somebody does."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise NotReadyError("{directory} is being measured by another process at this moment.", "Wait for it, or stop it.",
+                            directory=directory) from None
+    except OSError:  # a file system that knows no locks
+        pass
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _piloted(trials: Sequence[Trial]) -> bool:

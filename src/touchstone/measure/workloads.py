@@ -30,6 +30,7 @@ class PromptPool:
 
     def __init__(self, engine: Engine, cases: Sequence[Case], seed: int) -> None:
         self._vocabulary = engine.vocabulary()
+        self._keeps = engine.keeps
         self._seed = seed
         self._lengths = {case.name: case.input_tokens for case in cases}
         self._windows: dict[int, list[int]] = {}
@@ -64,8 +65,24 @@ class PromptPool:
             random.Random(f"{self._seed}:{body}").shuffle(starts)  # noqa: S311 - reproducible, not secret
             compared = min(body, _COMPARED_TOKENS)
             self._windows[body] = list({tuple(self._tokens[start:start + compared]): start for start in starts}.values())
+            self._windows[body] = self._only_kept(self._windows[body], case.input_tokens or 0)
         alike = [name for name, length in self._lengths.items() if length == case.input_tokens]
         return self._windows[body][alike.index(case.name)::len(alike)]
+
+    def _only_kept(self, starts: list[int], input_tokens: int) -> list[int]:
+        """``starts`` with those that the engine cannot be asked for replaced by some from the end.
+
+        All others stay where they are, so that engines that take ids and engines that take text get the same prompts but for a few.
+        """
+        found, last = list(starts), len(starts) - 1
+        place = 0
+        while place <= last:
+            if self._keeps(self._cut(found[place], input_tokens)):
+                place += 1
+            else:
+                found[place] = found[last]
+                last -= 1
+        return found[:last + 1]
 
     def _body(self, input_tokens: int) -> int:
         return input_tokens - (self._vocabulary.bos_id is not None)

@@ -12,8 +12,7 @@ import psutil
 
 from touchstone.measure.devices import DeviceMemory
 
-_STATUS = Path("/proc/self/status")
-_CLEAR_REFS = Path("/proc/self/clear_refs")
+_OWN = Path("/proc/self")
 _RESET_PEAK_RSS = "5"  # proc(5): writing 5 resets VmHWM to the current resident size
 
 
@@ -35,12 +34,12 @@ class Cpu:
     def memory(self) -> DeviceMemory:
         total, available = memory_limits()
         return DeviceMemory(allocated=None, reserved=None, peak_allocated=None, peak_reserved=None,
-                            device_used=total - available, device_total=total, peak_resident=_status_bytes("VmHWM"))
+                            device_used=total - available, device_total=total, peak_resident=status_bytes("VmHWM"))
 
     def reset_peaks(self) -> None:
         # Some sandboxes forbid it; the peak then counts from the start of the process, an upper bound.
         with contextlib.suppress(OSError):
-            _CLEAR_REFS.write_text(_RESET_PEAK_RSS, encoding="ascii")
+            reset_peak()
 
     def release(self) -> None:
         pass
@@ -89,11 +88,17 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def _status_bytes(field: str) -> int | None:
+def status_bytes(field: str, process: Path = _OWN) -> int | None:
+    """A size of ``/proc/<pid>/status`` in bytes; None where it is not there."""
     try:
-        for line in _STATUS.read_text(encoding="ascii").splitlines():
+        for line in (process / "status").read_text(encoding="ascii", errors="replace").splitlines():
             if line.startswith(f"{field}:"):
                 return int(line.split()[1]) * 1024
     except OSError:
         pass
     return None
+
+
+def reset_peak(process: Path = _OWN) -> None:
+    """Let the peak of a process count from now. Raises OSError where that is forbidden."""
+    (process / "clear_refs").write_text(_RESET_PEAK_RSS, encoding="ascii")

@@ -6,15 +6,12 @@ The prompt cache is off, so every prompt is really processed.
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import json
 import secrets
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from touchstone.checkpoints import synthetic
 from touchstone.errors import EngineError, UsageError
@@ -22,6 +19,8 @@ from touchstone.measure import thinking
 from touchstone.measure.devices import Device, installed
 from touchstone.measure.engines import Footprint, Sizes, Vocabulary
 from touchstone.measure.engines.gguf_facts import GgufFacts, read_gguf
+from touchstone.measure.engines.tokenizers import LlamaCppTokenizer
+from touchstone.measure.load.connection import parse_address
 from touchstone.measure.tape import Tape
 from touchstone.plan import ChatMessage, Target
 from touchstone.record import EngineFacts, Record, Status
@@ -35,12 +34,11 @@ class LlamaCppEngine:
     def __init__(self, target: Target, device: Device) -> None:
         self.device = device
         self._target = target
-        self._path = _gguf_path(target)
+        self._path = gguf_path(target)
         self._gguf = read_gguf(self._path)
-        _check_dtype(target, self._path, self._gguf)
+        check_dtype(target, self._path, self._gguf)
         self._server: Any = None
         self._api_key = secrets.token_hex(16)
-        _refuse_options(target)
 
     def model_files(self) -> Sequence[str]:
         return [str(self._path)]
@@ -109,26 +107,21 @@ class LlamaCppEngine:
         return 4 if self._target.dtype == "fp32" else 2
 
     def vocabulary(self) -> Vocabulary:
-        return Vocabulary(self._gguf.vocabulary_size, self._gguf.bos_id, self._gguf.special_ids)
+        return self._tokenizer.vocabulary()
 
     def encode(self, text: str, *, special: bool) -> list[int]:
-        return list(self._ask("/tokenize", {"content": text, "add_special": special, "parse_special": False})["tokens"])
+        return self._tokenizer.encode(text, special=special)
 
     def encode_chat(self, messages: Sequence[ChatMessage]) -> list[int]:
-        rendered = self._ask("/apply-template", {"messages": [message.model_dump() for message in messages]})["prompt"]
-        tokens = self._ask("/tokenize", {"content": rendered, "add_special": False, "parse_special": True})["tokens"]
-        bos = self.vocabulary().bos_id
-        # Templates may or may not write the BOS themselves; the server adds one only to text, never to ids.
-        return list(tokens) if bos is None or tokens[:1] == [bos] else [bos, *tokens]
+        return self._tokenizer.encode_chat(messages)
 
-    def _ask(self, path: str, body: object) -> Any:
-        """The library tokenizes only behind its HTTP port. http.client knows no proxies, which have no business here."""
-        address = urlsplit(self._server.listening_address)
-        connection = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=60)
-        with contextlib.closing(connection):
-            headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._api_key}"}
-            connection.request("POST", path, json.dumps(body), headers)
-            return json.load(connection.getresponse())
+    @property
+    def _tokenizer(self) -> LlamaCppTokenizer:
+        """The library tokenizes only behind its HTTP port."""
+        return LlamaCppTokenizer(parse_address(self._server.listening_address), self._gguf, self._api_key)
+
+    def keeps(self, prompt: Sequence[int]) -> bool:  # noqa: ARG002 - ids go in as they are
+        return True
 
     def prepare(self, batch: Batch) -> tuple[bytes, bytes]:
         """The bodies of the streamed and of the plain request."""
@@ -210,7 +203,7 @@ def _from_ms(milliseconds: float | None) -> int | None:
     return None if milliseconds is None else round(milliseconds * NS_PER_MS)
 
 
-def _gguf_path(target: Target) -> Path:
+def gguf_path(target: Target) -> Path:
     """The GGUF file of a target. A synthetic checkpoint has one per dtype; a user's file is what it is."""
     path = Path(target.model)
     if path.is_dir() and (path / "touchstone.json").exists():
@@ -221,15 +214,9 @@ def _gguf_path(target: Target) -> Path:
     return path
 
 
-def _check_dtype(target: Target, path: Path, facts: GgufFacts) -> None:
+def check_dtype(target: Target, path: Path, facts: GgufFacts) -> None:
+    """Raise :class:`UsageError` unless the file holds weights in the dtype asked for."""
     if target.dtype not in {"auto", facts.main_dtype}:
         raise UsageError("{path} holds {found} weights, not {dtype}; llama.cpp does not convert them.",
                          "Leave --dtype out, or give a file in that type.", path=path, found=facts.main_dtype,
                          dtype=target.dtype)
-
-
-def _refuse_options(target: Target) -> None:
-    defaults = type(target.options)()
-    for name in ("attention", "cache", "compile", "device_graph", "trust_remote_code"):
-        if getattr(target.options, name) != getattr(defaults, name):
-            raise UsageError("The engine llama.cpp has no option {name}.", "It takes: threads.", name=name.replace("_", "-"))

@@ -16,6 +16,7 @@ from touchstone.errors import DataError, EngineError
 from touchstone.measure import thinking
 from touchstone.measure.devices import Device, installed
 from touchstone.measure.engines import Footprint, Sizes, Vocabulary, torch_model
+from touchstone.measure.engines.tokenizers import CheckpointTokenizer
 from touchstone.measure.tape import Tape
 from touchstone.plan import ChatMessage, Target
 from touchstone.record import EngineFacts, Record, Status
@@ -49,7 +50,8 @@ class TransformersEngine:
         options = self._target.options
         if options.threads:
             torch.set_num_threads(options.threads)
-        self._tokenizer = self._load_tokenizer(transformers)
+        self._tokens = CheckpointTokenizer(self._directory, trust_remote_code=options.trust_remote_code)
+        self._tokenizer = self._tokens.library
         self._model = torch_model.load(self._target, self._directory, self._shape, self.device)
         self._take_over_generation_config(transformers)
         dtypes, weight_bytes = torch_model.stored_bytes(self._model)
@@ -65,16 +67,6 @@ class TransformersEngine:
                      **({"quantization": f"torchao {installed('torchao')} int8 weights"} if self._target.dtype == "int8" else {})},
             memory_total_bytes=self.device.memory().device_total, read_bytes_per_step=torch_model.read_bytes_per_step(self._model),
         )
-
-    def _load_tokenizer(self, transformers: Any) -> Any:
-        try:
-            tokenizer = transformers.AutoTokenizer.from_pretrained(
-                self._directory, trust_remote_code=self._target.options.trust_remote_code, local_files_only=True)
-        except (OSError, ValueError) as error:
-            raise EngineError("The tokenizer in {path} cannot be loaded: {why}.", "", path=self._directory,
-                              why=torch_model.first_line(error)) from error
-        tokenizer.padding_side = "left"  # a decoder continues from the right end of its prompt
-        return tokenizer
 
     def _take_over_generation_config(self, transformers: Any) -> None:
         """Keep the checkpoint's end-of-sequence ids and drop its other defaults, which would change what is measured."""
@@ -102,21 +94,16 @@ class TransformersEngine:
         return Footprint(parameters(counted) * weight_bytes, kv_bytes_per_token(counted, value_bytes), shape.max_positions)
 
     def vocabulary(self) -> Vocabulary:
-        tokenizer = self._tokenizer
-        empty = tokenizer("").input_ids
-        bos = tokenizer.bos_token_id if empty[:1] == [tokenizer.bos_token_id] else None
-        return Vocabulary(len(tokenizer), bos, frozenset(tokenizer.all_special_ids) | frozenset(tokenizer.added_tokens_decoder))
+        return self._tokens.vocabulary()
 
     def encode(self, text: str, *, special: bool) -> list[int]:
-        return list(self._tokenizer(text, add_special_tokens=special).input_ids)
+        return self._tokens.encode(text, special=special)
 
     def encode_chat(self, messages: Sequence[ChatMessage]) -> list[int]:
-        if not self._tokenizer.chat_template:
-            raise EngineError("{path} has no chat template.", "Use a chat model, or a suite without messages.",
-                              path=self._directory)
-        rendered = self._tokenizer.apply_chat_template([message.model_dump() for message in messages],
-                                                       add_generation_prompt=True, tokenize=False)
-        return list(self._tokenizer(rendered, add_special_tokens=False).input_ids)
+        return self._tokens.encode_chat(messages)
+
+    def keeps(self, prompt: Sequence[int]) -> bool:  # noqa: ARG002 - ids go in as they are
+        return True
 
     def prepare(self, batch: Batch) -> dict[str, Any]:
         """Padded ids and mask on the device, and the arguments of ``generate``."""

@@ -139,12 +139,79 @@ class NoiseFloor:
     created: str
 
 
+class Piece(str, Enum):
+    """Where the time of a request goes. HTTP is whatever lies between the client and the engine of a server, its queue included.
+
+    CALL is what an engine in the measuring process takes beyond its own clock; PREFILL and DECODE are the two halves of ENGINE.
+    """
+
+    ENGINE = "engine"
+    HTTP = "http"
+    TOKENIZER = "tokenizer"
+    CLIENT = "client"
+    CALL = "call"
+    PREFILL = "prefill"
+    DECODE = "decode"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a request's time on both sides, on average; of several ``pieces`` where nothing tells them apart.
+
+    Of the parts of a whole None means that a side has no such piece; of PREFILL and DECODE, that its engine has no clock.
+    ``share`` is that of the difference of the whole; None where there is none.
+    """
+
+    pieces: tuple[Piece, ...]
+    old_ns: int | None
+    new_ns: int | None
+    share: float | None = None
+
+    @property
+    def difference_ns(self) -> int:
+        """B − A; a piece that a side does not have takes it no time."""
+        return (self.new_ns or 0) - (self.old_ns or 0)
+
+
+@dataclass(frozen=True)
+class Alike:
+    """How far two sides answered the same requests alike. Shares are of the requests that both sides have; None where that is not known.
+
+    ``prompts`` were the same tokens; ``texts``, of the requests with the same prompt, were the same greedy text. Tokens are means per
+    request, ``token_ns`` times per output token: only where the numbers of output tokens differ.
+    """
+
+    prompts: float | None
+    texts: float | None
+    input_tokens: tuple[float | None, float | None]
+    output_tokens: tuple[float | None, float | None]
+    token_ns: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """Where two engines spend the time of a case's requests: from sent to the last token, in whole microseconds, so that sums are exact.
+
+    ``parts`` add up to ``whole`` on either side. ``phases`` are the engines' own clocks. ``requests`` are those that ended well.
+    ``shown``: the difference of the whole is more than chance.
+    """
+
+    case: str
+    whole: Part
+    parts: tuple[Part, ...]
+    phases: tuple[Part, ...]
+    requests: tuple[int, int]
+    alike: Alike
+    shown: bool
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Two sides, what differs between them, and every metric of every case they share.
 
     ``headline`` is what the one sentence is about; its case is empty where it is the geometric mean of several. ``confounded``: so much
-    differs that nothing can be said of why the numbers do. ``floor`` is there where one thing was measured twice (A/A).
+    differs that nothing can be said of why the numbers do. ``floor`` is there where one thing was measured twice (A/A), ``attributions``
+    where the engines differ and nothing else does.
     """
 
     old: SideFinding
@@ -156,6 +223,7 @@ class Comparison:
     headline: MetricComparison | None
     notes: tuple[Message, ...]
     floor: NoiseFloor | None = None
+    attributions: tuple[Attribution, ...] = ()
 
     @property
     def regressed(self) -> bool:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from touchstone.comparison import Comparison, Difference, History, MetricComparison, Series, SideFinding
+from touchstone.comparison import Attribution, Comparison, Difference, History, MetricComparison, Part, Series, SideFinding
 from touchstone.message import Translate
+from touchstone.report import compare_attribution
 from touchstone.report.compare_sentence import answer
 
 SCHEMA = 1
@@ -21,6 +22,7 @@ def to_compare_json(comparison: Comparison, translate: Translate) -> str:
         "old": _side(comparison.old), "new": _side(comparison.new), "margin": comparison.margin, "confounded": comparison.confounded,
         "differences": [_difference(one) for one in comparison.differences],
         "headline": None if comparison.headline is None else _row(comparison.headline, translate),
+        "attributions": [_attribution(one, translate) for one in comparison.attributions],
         "metrics": [_row(row, translate) for row in comparison.metrics], "notes": [note.render(translate) for note in comparison.notes],
         **({} if comparison.floor is None else {"noise_floor": asdict(comparison.floor)}),
     }
@@ -47,6 +49,17 @@ def _side(side: SideFinding) -> dict[str, Any]:
 
 def _difference(one: Difference) -> dict[str, Any]:
     return {"factor": one.factor.value, "name": one.name, "old": one.old, "new": one.new}
+
+
+def _attribution(one: Attribution, translate: Translate) -> dict[str, Any]:
+    """Times in ns. A part that a side has not is null there, and so is a phase that its engine has no clock for."""
+    return {"case": one.case, "sentence": compare_attribution.sentence(one).render(translate), "shown": one.shown, "requests": list(one.requests),
+            "whole": _part(one.whole), "parts": [_part(part) for part in one.parts], "phases": [_part(part) for part in one.phases], "alike": asdict(one.alike)}
+
+
+def _part(part: Part) -> dict[str, Any]:
+    return {"pieces": [piece.value for piece in part.pieces], "old_ns": part.old_ns, "new_ns": part.new_ns, "difference_ns": part.difference_ns,
+            "share": part.share}
 
 
 def _row(row: MetricComparison, translate: Translate) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from touchstone.comparison import FACTOR_WORDS, Comparison
 from touchstone.message import Message, Translate, say
-from touchstone.report import compare_words
+from touchstone.report import compare_attribution, compare_words
 from touchstone.report.compare_sentence import answer
 from touchstone.report.markdown import cell, grid
 from touchstone.report.table import NOTHING
@@ -23,6 +23,11 @@ def to_compare_markdown(comparison: Comparison, translate: Translate) -> str:
     if comparison.differences:
         parts.append(grid([said(say("Factor")), said(say("Condition")), "A", "B"], [
             [said(FACTOR_WORDS[one.factor]), cell(one.name), cell(one.old or NOTHING), cell(one.new or NOTHING)] for one in comparison.differences]))
+    if comparison.attributions:
+        parts.append(f"## {said(compare_attribution.TITLE)}")
+    for case in comparison.attributions:
+        parts += [f"**{cell(said(compare_attribution.sentence(case)))}**", cell(said(compare_attribution.answers(case))),
+                  grid([said(column) for column in compare_attribution.COLUMNS], [[cell(said(word)), *cells] for word, cells in compare_attribution.rows(case)])]
     for rows in compare_words.metrics_of(comparison):
         parts += [f"## {said(compare_words.metric_title(rows[0]))}",
                   grid([said(column) for column in compare_words.COLUMNS],

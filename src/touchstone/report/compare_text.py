@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from touchstone.comparison import Comparison, SideFinding, foremost
 from touchstone.message import Message, Translate, say
-from touchstone.report import compare_words
+from touchstone.report import compare_attribution, compare_words
 from touchstone.report.compare_sentence import answer
 from touchstone.report.table import plain
 from touchstone.report.terminal import Screen
@@ -28,6 +28,12 @@ def to_compare_text(comparison: Comparison, translate: Translate) -> str:
         screen.line(f"  {said(compare_words.difference_line(one))}", hang=4)
     if len(comparison.differences) > len(named):
         screen.line(f"  {said(say('… and {count} more; --format md has them all', count=len(comparison.differences) - len(named)))}")
+    for case in comparison.attributions:
+        screen.line()
+        screen.line(said(compare_attribution.sentence(case)))
+        screen.line(said(compare_attribution.answers(case)))
+        screen.table([said(column) for column in compare_attribution.COLUMNS],
+                     [[said(word), *cells] for word, cells in compare_attribution.rows(case)], numbers=True)
     for rows in compare_words.metrics_of(comparison):
         screen.line()
         screen.line(said(compare_words.metric_title(rows[0])))

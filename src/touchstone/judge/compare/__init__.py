@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from touchstone.comparison import COUNTED, FACTOR_WORDS, Comparison, Difference, Factor, foremost
+from touchstone.comparison import COUNTED, FACTOR_WORDS, Attribution, Comparison, Difference, Factor, Outcome, foremost
 from touchstone.errors import UsageError
 from touchstone.finding import GRAVITY, Judgement, Trust
-from touchstone.judge.compare.conditions import OURS, confounds
+from touchstone.judge.compare.attribution import attribute, notes_of, overrun
+from touchstone.judge.compare.conditions import OURS, confounds, engines_differ
 from touchstone.judge.compare.margin import Margin, usual, with_floor
 from touchstone.judge.compare.measured import Measured
-from touchstone.judge.compare.rows import Compared, compare_metrics
+from touchstone.judge.compare.rows import Compared, case_label, compare_metrics
 from touchstone.judge.compare.sides import Pairs, Side, differences_of, pairs_of, refuse_same, side_of, unequal_lengths
 from touchstone.message import Message, say
 
@@ -47,9 +48,10 @@ def _compare(old: Sequence[Measured], new: Sequence[Measured], margin: Margin, r
         raise UsageError("The two sides have no case in common: {old} | {new}.", "Measure the same cases on both.",
                          old=_names(sides[0].case_names), new=_names(sides[1].case_names))
     compared = compare_metrics(*sides, pairs, margin.value, _left_out(*sides, pairs, found))
-    notes = tuple(_notes(*sides, pairs, found, compared))
+    attributions = tuple(_attributions(*sides, pairs, compared)) if engines_differ(found) and not confounds(found) else ()
+    notes = (*_notes(*sides, pairs, found, compared), *_clocks(*sides, attributions))
     return Comparison(sides[0].finding, sides[1].finding, margin.value, found, confounds(found), compared.rows, compared.headline,
-                      (say("margin {margin} %: {source}", margin=f"{100 * margin.value:.3g}", source=margin.source), *notes))
+                      (say("margin {margin} %: {source}", margin=f"{100 * margin.value:.3g}", source=margin.source), *notes), attributions=attributions)
 
 
 def _no_one_cause(found: Sequence[Difference]) -> UsageError | None:
@@ -90,6 +92,28 @@ def _left_out(old: Side, new: Side, pairs: Pairs, found: Sequence[Difference]) -
 
 def _answers(old: Side, new: Side, mine: str, yours: str) -> list[tuple[float, float]]:
     return [(one, other) for name, one, other in unequal_lengths(old, new, mine, yours) if name == "output_tokens"]
+
+
+# ── where the difference comes from ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _attributions(old: Side, new: Side, pairs: Pairs, compared: Compared) -> Iterator[Attribution]:
+    shown = {row.case for row in compared.rows if row.metric == "e2e" and row.outcome in {Outcome.CHANGED, Outcome.TRIVIAL}}
+    for mine, yours in pairs:
+        name = case_label(mine, yours)
+        found = attribute(name, old.costs(mine), new.costs(yours), shown=name in shown)
+        if found is not None:
+            yield found
+
+
+def _clocks(old: Side, new: Side, attributions: Sequence[Attribution]) -> Iterator[Message]:
+    """What the parts of a difference rest on."""
+    for letter, side in (("A", old), ("B", new)):
+        setup = side.runs[0].setup
+        if setup is not None:
+            yield from notes_of(letter, setup, attributions)
+    for one in attributions:
+        yield from overrun(one)
 
 
 # ── notes ────────────────────────────────────────────────────────────────────────────────────────────────────────────────

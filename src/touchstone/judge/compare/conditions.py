@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from touchstone.comparison import COUNTED, Difference, Factor
+from touchstone.judge.compare.settings import settings_of
 from touchstone.judge.foreign.result import ForeignResult
 
 Facts = Mapping[tuple[Factor, str], str]
@@ -25,11 +26,11 @@ _LONGEST = 160
 _SECRET = re.compile(r"api.?key|secret|passw|credential|authoriz|bearer|(access|auth|refresh|session)[_-]?token", re.IGNORECASE)
 _HERE = {"localhost", "127.0.0.1", "::1", "0.0.0.0"}  # noqa: S104 - names of this host, nothing is bound
 _QUANTISED = re.compile(r"[-_.](b?f(p)?(16|32)|i?q\d\w*|int[48]|fp8)$")
+_NO_NAMES = {"model", "ggml-model"}
 _DTYPES = {"f32": "fp32", "f16": "fp16", "q8_0": "int8", "float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 _RUN_PROCEDURE = ("warmup", "order", "seed")
 _LOAD_PROCEDURE = ("warmup", "warmup_s", "seed", "timeout_s", "num_prompts", "duration_s")
 _MACHINE = ("os", "kernel", "architecture", "container", "cpu", "cores", "governor", "memory_total_bytes", "cgroup", "driver", "cann", "device")
-_FOLLOWS = {"system"}  # of llama.cpp: the processor's features and the number of threads once more
 _CLAIMED = ("concurrency", "request_rate", "batch_size", "devices")
 _CASE = ("input_tokens", "messages", "output_tokens", "batch_size", "stop_at_eos", "sampling")
 
@@ -89,17 +90,18 @@ def run_conditions(header: Mapping[str, Any]) -> Conditions:
     plan, target, environment = mapping(header.get("plan")), mapping(header.get("target")), mapping(header.get("environment"))
     launches = header.get("launches")
     engine = mapping(mapping(launches[0]).get("facts")) if isinstance(launches, list) and launches else {}
-    options = dict(mapping(engine.get("options") or target.get("options")))
-    if options.get("threads") is not None and options["threads"] == environment.get("cores"):
-        options["threads"] = "one per core"
+    options = settings_of(mapping(engine.get("options") or target.get("options")), environment.get("cores"))
+    device = str(engine.get("device") or target.get("device") or "")
+    # Behind a server a device is known by its number alone, which is no name.
+    named = {name: value for name, value in {"device_name": engine.get("device_name"), **mapping(environment.get("device"))}.items() if value != device}
     facts = {
-        **_under(Factor.WORK, {"model": model_name(target.get("model")), "dtype": _dtype(target, engine),
+        **_under(Factor.WORK, {"model": model_name(target.get("model")), "dtype": _dtype(target, engine), "stored_dtype": _dtype({}, engine),
                                "random_weights": engine.get("random_weights"), "parameters": _rounded(engine.get("parameters"))}),
         **_under(Factor.ENGINE, {"engine": engine.get("engine") or target.get("engine"), "engine_version": engine.get("version")}),
-        **_under(Factor.SETTINGS, {"options": {name: value for name, value in options.items() if name not in _FOLLOWS}}),
-        **_under(Factor.MACHINE, {"device_name": engine.get("device_name"), "device": engine.get("device") or target.get("device")}),
+        **_under(Factor.SETTINGS, {"options": options}),
+        **_under(Factor.MACHINE, {"device_name": named.pop("device_name", None), "device": device.removesuffix(":0") or None}),
         **_under(Factor.PROCEDURE, {"measured_by": OURS, **{name: plan.get(name) for name in _RUN_PROCEDURE}}),
-        **_environment(environment), **_labels(header),
+        **_environment({**environment, "device": named}), **_labels(header),
     }
     return Conditions(facts, {str(case.get("name")): _flat({name: case.get(name) for name in _CASE}) for case in _mappings(plan.get("cases"))})
 
@@ -131,11 +133,13 @@ def mapping(value: object) -> Mapping[str, Any]:
 
 
 def model_name(value: object) -> str | None:
-    """A model's name without its folder, its file's suffix and its precision, which is compared by itself."""
+    """A model's name without its folder, its file's suffix and its precision, which is compared by itself; a file called model has its folder's."""
     if not value:
         return None
-    name = str(value).rstrip("/\\").replace("\\", "/").rpartition("/")[2].lower().removesuffix(".gguf")
-    return _QUANTISED.sub("", name) or name
+    folder, _, last = str(value).rstrip("/\\").replace("\\", "/").rpartition("/")
+    name = last.lower().removesuffix(".gguf").removesuffix("-gguf")
+    bare = _QUANTISED.sub("", name) or name
+    return model_name(folder) if bare in _NO_NAMES and folder else bare
 
 
 def _environment(environment: Mapping[str, Any]) -> dict[tuple[Factor, str], str]:
@@ -225,15 +229,25 @@ def differences(old: Conditions, new: Conditions, pairs: Sequence[tuple[str, str
     names = old.facts.keys() | new.facts.keys() if both else old.facts.keys() & new.facts.keys()
     found = [_difference(factor, name, old.facts.get((factor, name)), new.facts.get((factor, name))) for factor, name in names
              if old.facts.get((factor, name)) != new.facts.get((factor, name))]
-    if any((one.factor, one.name) == (Factor.ENGINE, "engine") for one in found):
+    if engines_differ(found):
         found = [Difference(Factor.ENGINE, one.name, one.old, one.new) if one.factor is Factor.SETTINGS else one for one in found
-                 if (one.factor, one.name) != (Factor.WORK, "parameters")]
+                 if (one.factor, one.name) != (Factor.WORK, "parameters") and not _one_sees(one)]
     for mine, yours in pairs:
         asked, other = old.cases.get(mine, {}), new.cases.get(yours, {})
         keys = asked.keys() | other.keys() if both else asked.keys() & other.keys()
         found += [_difference(Factor.WORK, f"{mine}: {key}", asked.get(key), other.get(key)) for key in keys if asked.get(key) != other.get(key)]
     order = list(Factor)
     return tuple(sorted(found, key=lambda one: (order.index(one.factor), not one.name.startswith("engine"), one.name)))
+
+
+def engines_differ(found: Sequence[Difference]) -> bool:
+    """Whether the two sides are of two engines, not only of two versions of one."""
+    return any((one.factor, one.name) == (Factor.ENGINE, "engine") for one in found)
+
+
+def _one_sees(one: Difference) -> bool:
+    """A fact of the device that only one of two engines can see: a server's device is at the end of a wire."""
+    return one.factor is Factor.MACHINE and one.name.startswith(("device_name", "device.")) and None in (one.old, one.new)
 
 
 def confounds(found: Sequence[Difference]) -> bool:

@@ -17,6 +17,7 @@ from touchstone.finding import CaseFinding, Trust, Verdict
 from touchstone.judge import metrics, stats
 from touchstone.judge.audit import judge_run, trust
 from touchstone.judge.columns import requests_of, window_of
+from touchstone.judge.compare.attribution import Cost, Setup, costs_of, setups_of
 from touchstone.judge.compare.conditions import Conditions, load_conditions, run_conditions
 from touchstone.judge.load import levels
 from touchstone.judge.load.audit import judge_load
@@ -57,7 +58,7 @@ class Measured:
     """One run, or one file of another tool's results. ``kind`` is run, load or result.
 
     ``lengths`` are the input_tokens and output_tokens of each case on average, as measured. Of results ``cases`` and ``verdicts`` are empty and ``trust`` is
-    None: nobody has audited them.
+    None: nobody has audited them. ``costs`` are what the requests of each case of a run took, and ``setup`` how its first launch asked its engine.
     """
 
     path: str
@@ -71,6 +72,8 @@ class Measured:
     lengths: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     verdicts: tuple[Verdict, ...] = ()
     notes: tuple[Message, ...] = ()
+    costs: Mapping[str, tuple[Cost, ...]] = field(default_factory=dict)
+    setup: Setup | None = None
 
     @property
     def words(self) -> str:
@@ -120,7 +123,12 @@ def _of_run(run: Run) -> Measured:
                 sample.replicates[launch] = value
                 sample.blocks = tuple(blocks)
     return Measured(run.path, *_identity(run), kind="run", conditions=run_conditions(run.header), samples=_single(samples),
-                    trust=trust(verdicts), cases=cases, lengths=_lengths(cases), verdicts=verdicts)
+                    trust=trust(verdicts), cases=cases, lengths=_lengths(cases), verdicts=verdicts, costs=_costs(run),
+                    setup=next(iter(setups_of(run.header).values()), None))
+
+
+def _costs(run: Run) -> dict[str, tuple[Cost, ...]]:
+    return {case["name"]: costs_of(run, case["name"], greedy=not (case.get("sampling") or {}).get("temperature")) for case in run.header["plan"]["cases"]}  # type: ignore[index]
 
 
 def _launch(trials: Sequence[Trial]) -> dict[str, tuple[float, list[float]]]:

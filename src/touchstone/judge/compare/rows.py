@@ -36,7 +36,7 @@ def compare_metrics(old: Side, new: Side, pairs: Pairs, margin: float, without: 
     keys = [(mine, yours, metric) for mine, yours in pairs for metric in _metrics(old, mine)
             if (yours, metric) in new.samples and metric not in without.get(mine, set())]
     samples = [(old.samples[mine, metric], new.samples[yours, metric]) for mine, yours, metric in keys]
-    rows = [_row(mine if mine == yours else f"{mine} | {yours}", metric, one, other, margin)
+    rows = [_row(case_label(mine, yours), metric, one, other, margin)
             for (mine, yours, metric), (one, other) in zip(keys, samples, strict=True)]
     known = {metric for _, _, metric in keys}
     named = next((name for name in HEADLINES if name in known), rows[0].metric if rows else None)
@@ -47,6 +47,11 @@ def compare_metrics(old: Side, new: Side, pairs: Pairs, margin: float, without: 
     judged = _adjusted(rows)
     headline = judged[chosen[0]] if chosen else None
     return Compared(tuple(judged[:len(keys)]), headline)
+
+
+def case_label(mine: str, yours: str) -> str:
+    """What a pair of cases is called: by its name, or by both where they differ."""
+    return mine if mine == yours else f"{mine} | {yours}"
 
 
 def _metrics(side: Side, case: str) -> list[str]:

@@ -9,6 +9,7 @@ from statistics import fmean, geometric_mean
 from touchstone.comparison import Difference, Factor, SideFinding, Unit
 from touchstone.errors import NotReadyError, UsageError
 from touchstone.finding import Trust
+from touchstone.judge.compare.attribution import Cost
 from touchstone.judge.compare.conditions import Conditions, differences
 from touchstone.judge.compare.measured import Key, Measured, Sample
 
@@ -41,6 +42,10 @@ class Side:
     def replicates(self) -> int:
         """The most that any metric has."""
         return max((len(sample.replicates) for sample in self.samples.values()), default=0)
+
+    def costs(self, case: str) -> tuple[Cost, ...]:
+        """What the requests of ``case`` took, of every run."""
+        return tuple(cost for run in self.runs for cost in run.costs.get(case, ()))
 
     @property
     def finding(self) -> SideFinding:

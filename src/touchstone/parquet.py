@@ -5,6 +5,7 @@ A table's columns are a mapping name → ``int64``, ``float64`` or ``utf8``; eve
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -125,11 +126,27 @@ def _write(path: Path, reader: Any) -> None:
 
     scratch = path.with_suffix(".partial")
     try:
-        with scratch.open("wb") as file:
+        with _Sink(scratch, "wb") as file:
             write_parquet(reader, file, compression=_COMPRESSION, max_row_group_size=2 * _BATCH_ROWS)
+        if file.failure is not None:
+            raise file.failure
         scratch.replace(path)
     except OSError as error:
         raise unwritable(path, error) from error
+
+
+class _Sink(io.FileIO):
+    """A file that says only afterwards that it took no more: the library panics over one that says so while it is closed."""
+
+    failure: OSError | None = None
+
+    def write(self, content: bytes, /) -> int:  # type: ignore[override]  # this library gives nothing else
+        """Write as much as there is room for."""
+        try:
+            return super().write(content)
+        except OSError as error:
+            self.failure = self.failure or error
+            return len(content)
 
 
 def replace_file(path: Path, content: bytes) -> None:

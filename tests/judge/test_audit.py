@@ -7,6 +7,7 @@ from builders import GB, MS, clean_run, make_facts, make_failure, make_finding, 
 
 from touchstone.finding import Judgement, Trust, Verdict
 from touchstone.judge.audit import RULES, judge_run, trust
+from touchstone.judge.audit.device_state import DEVICE_STATE
 from touchstone.judge.findings import findings_of
 from touchstone.judge.summarize import summarize
 from touchstone.message import say
@@ -64,7 +65,7 @@ def test_a_clean_run_passes_or_cannot_be_told():
     found = verdicts(clean_run())
     assert {one.status for one in found} == FINE
     assert trust(found) is Trust.TRUSTED
-    assert {one.rule for one in found} == {rule.id for rule in RULES} - {"weights-are-read", "weights-are-resident"} | {
+    assert {one.rule for one in found} == {rule.id for rule in RULES if rule not in DEVICE_STATE} - {"weights-are-read", "weights-are-resident"} | {
         "AL1", "AL2", "AL3", "AL9", "AL13", "PH1", "PH2-TTFT", "PH3", "PH4", "PH4-CAPACITY"}  # on a chip that is in the table
     assert listed(clean_run()) == {("replication", None, Judgement.CANNOT_TELL)}
 
@@ -127,6 +128,22 @@ def test_sequences_that_start_apart_are_not_held_to_the_identity():
     run = change(spaced, "batch-4", set(range(10)), staggered)
     assert not {one for one in news(run) if one[0].startswith("AL")}
     assert {one.status for one in verdicts(run) if one.rule == "AL3" and one.case == "batch-4"} == {Judgement.PASS}
+
+
+def test_answers_whose_first_tokens_came_in_one_read_are_not_held_to_n_minus_one():
+    def coalesced(trial):
+        records = tuple(replace(record, event_ns=(record.event_ns[2],) * 3 + record.event_ns[3:]) for record in trial.records)
+        return replace(trial, records=records)
+
+    run = change(clean_run(), "short", range(10), coalesced)
+    assert Judgement.INCONSISTENT not in {verdict.status for verdict in verdicts(run)}
+
+
+def test_tokens_that_come_in_one_read_are_suspect():
+    def all_at_once(trial):
+        return replace(trial, records=tuple(replace(record, event_ns=(record.event_ns[-1],) * len(record.event_ns)) for record in trial.records))
+
+    assert ("coalesced", "short", Judgement.SUSPECT) in news(change(clean_run(), "short", range(2), all_at_once))
 
 
 def later(trial, step_ns):
@@ -222,6 +239,12 @@ def test_random_weights_limit_what_can_be_told():
 def test_the_stored_dtype_must_be_the_one_asked_for(asked, stored, status):
     run = with_target(with_facts(clean_run(), dtypes=stored), dtype=asked)
     assert news(run) == (set() if status is None else {("dtype", None, status)})
+
+
+@pytest.mark.parametrize(("weights_from", "status"), [("request", Judgement.CANNOT_TELL), ("log", None), ("file", None)])
+def test_what_was_only_asked_for_is_not_said_to_be_stored(weights_from, status):
+    run = with_facts(clean_run(), options={"weights_from": weights_from})
+    assert {one for one in news(run) if one[0] == "dtype"} == (set() if status is None else {("dtype", None, status)})
 
 
 def watched(run, factors):

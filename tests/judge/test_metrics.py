@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from touchstone.judge import metrics
 from touchstone.judge.columns import events_of, requests_of, window_of
-from touchstone.judge.metrics import METRICS, Window
+from touchstone.judge.metrics import METRICS, Metered, Window
 from touchstone.record import MemoryPeaks, Status
 from touchstone.served import Ending, EventKind
 
@@ -170,12 +170,14 @@ def test_rates_are_counts_over_the_window():
 def test_every_metric_of_the_table_says_what_it_measures():
     record = stream([50, 60], [1, 1])
     subject = {"request": requests_of([record]), "event": events_of([record]), "trial": make_trial().memory,
-               "window": window_of(make_trial(records=(record,)))}
+               "window": window_of(make_trial(records=(record,))), "device": Metered(4.0, 200.0, 1200.0, 2 * GB)}
     values = {name: metric.of(subject[metric.level]) for name, metric in METRICS.items()}
     listed = {name: value.compressed().tolist() if isinstance(value, np.ma.MaskedArray) else value for name, value in values.items()}
     assert {name: listed[name] for name in ("ttft", "tpot", "itl", "e2e", "decode_speed", "output_throughput", "peak_memory")} == {
         "ttft": [0.05], "tpot": [0.01], "itl": [0.01], "e2e": [0.06], "decode_speed": [pytest.approx(100)],
         "output_throughput": pytest.approx(2 / 0.06), "peak_memory": 3 * GB}
+    assert {name: listed[name] for name in ("power", "energy_per_token", "device_memory")} == {
+        "power": 300, "energy_per_token": 6, "device_memory": 2 * GB}
     assert all(metric.unit and metric.formula and metric.better in {"lower", "higher"} for metric in METRICS.values())
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from touchstone import __version__
+from touchstone.cli.inert import inert
 from touchstone.errors import TouchstoneError
 from touchstone.message import say
 
@@ -22,11 +23,19 @@ _VERBS: Mapping[str, tuple[str, str]] = {
     "aa": ("touchstone.cli.aa:aa", "Compare a configuration with itself: the noise below which nothing changed."),
     "history": ("touchstone.cli.history:history", "Show the runs of a directory over time, and where they changed."),
     "lint": ("touchstone.cli.lint:lint", "Find mistakes of method in a benchmark script."),
+    "devices": ("touchstone.cli.devices:devices", "List the accelerators here, or in a saved npu-smi or nvidia-smi output."),
+    "doctor": ("touchstone.cli.doctor:doctor", "Say what is wrong with this machine, and how to cure it."),
+    "explain": ("touchstone.cli.explain:explain", "Say what a failure message in a log means, and what cures it."),
+    "footprint": ("touchstone.cli.footprint:footprint", "Say where a model's memory goes, and how many sessions fit."),
+    "pull": ("touchstone.cli.pull:pull", "Fetch a checkpoint from a hub, verified and pinned."),
     "import": ("touchstone.cli.importing:import_", "Read a results file of another tool, in our words."),
     "export": ("touchstone.cli.export:export", "Write a run in the format of another tool."),
 }
 _HIDDEN: Mapping[str, tuple[str, str]] = {
     "launch": ("touchstone.cli.launch:launch", "One process of a run; started by run."),
+    "guard": ("touchstone.cli.guard:guard", "Between a run and a server that it started; started by run."),
+    "llamacpp-host": ("touchstone.cli.llamacpp_host:llamacpp_host", "llama.cpp's HTTP server; started by run."),
+    "sample": ("touchstone.cli.sample:sample", "Watches a run's process and devices; started by run."),
     "load-worker": ("touchstone.cli.load_worker:load_worker", "One process of a load test; started by load."),
 }
 
@@ -80,10 +89,5 @@ def run_command_line(arguments: Sequence[str]) -> int:
         from touchstone.report.i18n import translator
 
         translate = translator(chosen(arguments))
-        click.echo(f"touchstone: {_inert(error.render(translate))}", err=True)
+        click.echo(f"touchstone: {inert(error.render(translate))}", err=True)
         return error.exit_code
-
-
-def _inert(text: str) -> str:
-    """``text`` without control characters but line ends: a path or a server's words must not steer a terminal."""
-    return "".join(character if character.isprintable() or character == "\n" else " " for character in text)

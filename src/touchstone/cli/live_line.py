@@ -24,7 +24,14 @@ class LiveLine:
         if self.live and not self.silent:
             from rich.cells import cell_len, set_cell_size
 
-            self._write(_ERASE + set_cell_size(text, min(_COLUMNS, cell_len(text))))
+            self._write(_ERASE + set_cell_size(text, min(self._room(), cell_len(text))))
+
+    def _room(self) -> int:
+        """What can be written over: a line that is as wide as the terminal has already gone on to the next."""
+        try:
+            return max(min(os.get_terminal_size(self._stream.fileno()).columns - 1, _COLUMNS), 1)
+        except (OSError, ValueError):  # no terminal, or none that knows how wide it is
+            return _COLUMNS
 
     def say(self, text: str) -> None:
         """One line that stays."""

@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from touchstone.errors import DataError
+
+if TYPE_CHECKING:
+    from touchstone.device_list import DeviceList
 
 _MOST_FILES, _MOST_SEEN = 200, 5000
 _SUFFIXES = {".json", ".jsonl", ".csv", ".yaml"}
 _LARGEST_CONFIG = 8 << 20
 _LARGEST_RESULT = 256 << 20
+
+
+@contextlib.contextmanager
+def opened(name: str) -> Iterator[BinaryIO]:
+    """The file ``name``, or standard input where it is ``-``. Raises :class:`DataError`, also where reading fails later."""
+    try:
+        with Path(name).open("rb") if name != "-" else open(0, "rb", closefd=False) as file:
+            yield file
+    except OSError as error:
+        raise _unreadable(name, error) from error
+
+
+def _unreadable(name: object, error: OSError) -> DataError:
+    return DataError("{path} cannot be read: {error}.", "Give a file, or - for standard input.", path=repr(name) if name == "" else name,
+                     error=error.strerror or error)
+
+
+def read_driver_listing(name: str) -> DeviceList:
+    """The devices in a saved output of npu-smi or nvidia-smi. Raises :class:`DataError` where there is none to read."""
+    from touchstone.smi import LARGEST_BYTES, decoded, read_listing
+
+    with opened(name) as file:
+        return read_listing(decoded(file.read(LARGEST_BYTES + 1)))
 
 
 def read_bytes(path: Path, most: int) -> bytes:
@@ -52,6 +79,8 @@ def read_config(path: Path) -> Any:
     from touchstone.simulate.architecture import architecture_of
 
     file = path / "config.json" if path.is_dir() else path
+    if file.is_file() and file.suffix != ".json":
+        raise DataError("{path} is no config.json.", "Give a directory that holds one, the file itself, or a model's name.", path=file)
     content = read_bytes(file, _LARGEST_CONFIG)
     try:
         config = json.loads(content)

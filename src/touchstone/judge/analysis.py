@@ -12,7 +12,7 @@ from touchstone.units import gigabytes, significant
 def analyse(cases: Sequence[CaseFinding]) -> tuple[tuple[str, Message], ...]:
     """``(metric, sentence)`` pairs from the speed cases that succeeded."""
     speed = [case for case in cases if case.ok and case.speed]
-    return tuple(pair for part in (_first_token, _decoding, _batching, _memory) for pair in part(speed))
+    return tuple(pair for part in (_first_token, _decoding, _batching, _memory, _energy) for pair in part(speed))
 
 
 def _first_token(cases: Sequence[CaseFinding]) -> Iterator[tuple[str, Message]]:
@@ -59,3 +59,15 @@ def _memory(cases: Sequence[CaseFinding]) -> Iterator[tuple[str, Message]]:
             return
         yield "peak_memory", say("peaks from {low} ({low_case}) to {high} ({high_case})", low=gigabytes(low[0]), low_case=low[1].name,
                                  high=gigabytes(high[0]), high_case=high[1].name)
+
+
+def _energy(cases: Sequence[CaseFinding]) -> Iterator[tuple[str, Message]]:
+    known = [(value, case) for case in cases if "energy_per_token" in case.metrics and (value := case.metrics["energy_per_token"].value)]
+    if len(known) == 1:
+        value, case = known[0]
+        yield "energy_per_token", say("{energy} J/token at {power} W", energy=significant(value, 3),
+                                      power=significant(case.metrics["power"].value or 0.0, 3))
+    elif known:
+        low, high = min(known, key=lambda pair: pair[0]), max(known, key=lambda pair: pair[0])
+        yield "energy_per_token", say("{low} J/token ({low_case}) to {high} J/token ({high_case})", low=significant(low[0], 3),
+                                      low_case=low[1].name, high=significant(high[0], 3), high_case=high[1].name)

@@ -20,10 +20,24 @@ def column(values: Iterable[int | None]) -> Column:
     return np.ma.array([value or 0 for value in listed], mask=[value is None for value in listed], dtype=np.int64)
 
 
+def carried_tokens(record: Record) -> int | None:
+    """Tokens that the events of ``record`` carried; the server's count of all where its events do not say. None without events."""
+    if not record.event_ns:
+        return None
+    carried = _known_sum(record.event_tokens)
+    return record.output_tokens if carried is None else carried
+
+
+def _known_sum(tokens: Iterable[int | None]) -> int | None:
+    """The sum; None where any is unknown."""
+    listed = list(tokens)
+    return None if None in listed else sum(one for one in listed if one is not None)
+
+
 def requests_of(records: Sequence[Record]) -> Requests:
     """One row per record. Its tokens are those its events carried; events that share the first stamp are the first event."""
     stamps = [record.event_ns or (None,) for record in records]
-    first = [sum(tokens for at_ns, tokens in zip(record.event_ns, record.event_tokens, strict=True) if at_ns == record.event_ns[0])
+    first = [_known_sum(tokens for at_ns, tokens in zip(record.event_ns, record.event_tokens, strict=True) if at_ns == record.event_ns[0])
              for record in records]
     known: dict[str, Iterable[int | None]] = {
         "request": range(len(records)),
@@ -32,7 +46,7 @@ def requests_of(records: Sequence[Record]) -> Requests:
         "input_tokens": [record.input_tokens for record in records],
         "cached_tokens": [record.cached_tokens for record in records],
         "output_tokens_asked": [record.asked_output_tokens for record in records],
-        "output_tokens": [sum(record.event_tokens) if record.event_ns else None for record in records],
+        "output_tokens": [carried_tokens(record) for record in records],
         "first_tokens": [tokens or None for tokens in first],
         "token_events": [len(record.event_ns) for record in records],
         "sent_ns": [record.sent_ns for record in records],

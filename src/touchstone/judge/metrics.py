@@ -33,15 +33,26 @@ class Window:
 
 
 @dataclass(frozen=True)
+class Metered:
+    """What the meters of a run's devices say of measured time: the energy of all of them together, or the memory above the idle ones'."""
+
+    seconds: float = 0.0
+    output_tokens: float = 0.0
+    energy_j: float | None = None
+    memory_above_idle_bytes: int | None = None
+
+
+@dataclass(frozen=True)
 class Metric:
-    """A definition. ``of`` takes requests, events, a window or memory peaks, as ``level`` says."""
+    """A definition. ``of`` takes requests, events, a window, memory peaks or what a device's meters say, as ``level`` says."""
 
     id: str
     unit: str
     level: str
     better: str
     formula: str
-    of: Callable[[Requests], Values] | Callable[[Events], Values] | Callable[[Window], float | None] | Callable[[MemoryPeaks], int | None]
+    of: (Callable[[Requests], Values] | Callable[[Events], Values] | Callable[[Window], float | None] | Callable[[MemoryPeaks], int | None]
+         | Callable[[Metered], float | None])
 
 
 # ── of a request ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -209,6 +220,24 @@ def peak_memory(memory: MemoryPeaks) -> int | None:
     return memory.allocated_bytes if memory.allocated_bytes is not None else memory.resident_bytes
 
 
+# ── of the meters of devices ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def device_memory(metered: Metered) -> int | None:
+    """Bytes in use on the devices, above what they used before anything was loaded."""
+    return metered.memory_above_idle_bytes
+
+
+def power(metered: Metered) -> float | None:
+    """Energy / time, in watts. Nothing is subtracted: what an idle device draws is in it."""
+    return None if metered.energy_j is None or not metered.seconds else metered.energy_j / metered.seconds
+
+
+def energy_per_token(metered: Metered) -> float | None:
+    """Energy / generated tokens, in joules per token; that of the prompt is in it."""
+    return None if metered.energy_j is None or not metered.output_tokens else metered.energy_j / metered.output_tokens
+
+
 METRICS: Mapping[str, Metric] = {metric.id: metric for metric in (
     Metric("ttft", "s", "request", "lower", "t(first token, on any channel) - t(sent)", ttft),
     Metric("ttfo", "s", "request", "lower", "t(first visible text) - t(sent)", ttfo),
@@ -231,4 +260,10 @@ METRICS: Mapping[str, Metric] = {metric.id: metric for metric in (
     Metric("goodput", "requests/s", "window", "higher",
            "requests that ended well and inside every service level / sum of windows; share = of all issued requests", goodput),
     Metric("peak_memory", "B", "trial", "lower", "largest peak of the trials: allocated on an accelerator, else resident", peak_memory),
+    Metric("device_memory", "B", "device", "lower", "largest sample in the trials - smallest sample before loading; sum over the devices",
+           device_memory),
+    Metric("power", "W", "device", "lower", "energy of the devices / time, of the measured trials; idle power is not subtracted", power),
+    Metric("energy_per_token", "J/token", "device", "lower",
+           "energy of the devices from sending to last token / output tokens; the prompt's is in it, idle power is not subtracted",
+           energy_per_token),
 )}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -14,16 +13,17 @@ import numpy as np
 from touchstone.finding import CaseFinding, Estimate
 from touchstone.judge import metrics, stats
 from touchstone.judge.columns import events_of, requests_of, window_of
+from touchstone.judge.device_estimates import device_estimates, device_state
+from touchstone.judge.meters import Meters
 from touchstone.judge.metrics import METRICS, Window
+from touchstone.judge.over_launches import interval
 from touchstone.message import Message, say
 from touchstone.record import MemoryPeaks, Record, Run, Status, Trial
 
 QUANTILES: Mapping[str, float] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 REPORTED = ("ttft", "tpot", "itl", "e2e", "decode_speed", "output_throughput", "peak_memory")
-"""The metrics of an engine in this process."""
+"""The metrics of an engine in this process, whatever it runs on; a device that was sampled has more."""
 _OF_REQUESTS = {"ttft": metrics.ttft, "tpot": metrics.tpot, "e2e": metrics.e2e}
-WITHIN_LAUNCH = "log-t over the trials of one launch"
-BETWEEN_LAUNCHES = "log-t over launches"
 RANGE = "range of the trials"
 
 
@@ -39,7 +39,8 @@ def summarize(run: Run) -> tuple[CaseFinding, ...]:
     """One finding per case of the plan that was tried at all, in the plan's order."""
     planned = [_Case(case["name"], case.get("title") or {}, case["batch_size"], not case["stop_at_eos"])
                for case in _plan_cases(run)]
-    return tuple(_case(run, case, trials) for case in planned if (trials := run.tried(case.name)))
+    meters = Meters(run)
+    return tuple(_case(run, meters, case, trials) for case in planned if (trials := run.tried(case.name)))
 
 
 def _plan_cases(run: Run) -> Sequence[Mapping[str, Any]]:
@@ -48,7 +49,7 @@ def _plan_cases(run: Run) -> Sequence[Mapping[str, Any]]:
     return list(plan["cases"])
 
 
-def _case(run: Run, case: _Case, trials: Sequence[Trial]) -> CaseFinding:
+def _case(run: Run, meters: Meters, case: _Case, trials: Sequence[Trial]) -> CaseFinding:
     good = [trial for trial in trials if trial.status is Status.OK]
     records = [record for trial in trials for record in trial.records]
     ok = [record for record in records if record.status is Status.OK]
@@ -61,9 +62,9 @@ def _case(run: Run, case: _Case, trials: Sequence[Trial]) -> CaseFinding:
         name=case.name, title=case.title, batch_size=case.batch_size, speed=case.speed,
         input_tokens=_mean([record.input_tokens for record in ok]), output_tokens=_mean([record.output_tokens for record in ok]),
         trials=len(kept), launches=len({trial.launch for trial in kept}), issued=len(ok) + failed.total(), ok=len(ok),
-        failed=dict(failed), metrics=_estimates(kept), texts=tuple(dict.fromkeys(record.text for record in ok if record.text))[:3],
+        failed=dict(failed), metrics=_estimates(kept) | device_estimates(meters, kept), texts=tuple(dict.fromkeys(record.text for record in ok if record.text))[:3],
         thinking_tokens=_mean([record.thinking_tokens for record in ok]), kv_bytes=_kv_bytes(run, case, ok),
-        memory_peaks=_memory_peaks(kept),
+        memory_peaks=_memory_peaks(kept), device=device_state(meters, kept),
     )
 
 
@@ -113,7 +114,7 @@ def _of_records(name: str, trials: Sequence[Trial]) -> Estimate:
         return nothing(name, say("no request carries this value (fewer than two tokens, or none succeeded)"))
     quantiles, reasons = _quantiles(flat)
     mean = fmean(value for values in means.values() for value in values)
-    low, high, method, reason = _interval(mean, list(means.values()))
+    low, high, method, reason = interval(mean, list(means.values()))
     return Estimate(metric=name, unit=METRICS[name].unit, n=len(flat), value=mean, low=low, high=high, method=method,
                     quantiles={**quantiles, "max": max(flat)}, bounds=_bounds(flat, quantiles), reasons=reasons | reason)
 
@@ -145,20 +146,6 @@ def too_few(have: int, probability: float) -> Message:
     return say("n too small: have {have}, need {need}", have=have, need=stats.least_n(probability))
 
 
-def _interval(centre: float, groups: Sequence[Sequence[float]]) -> tuple[float | None, float | None, str, dict[str, Message]]:
-    """The 95 % interval around ``centre``: between launches where there are several, else within the one, and it says so."""
-    if len(groups) > 1:
-        units, method = [fmean(group) for group in groups], BETWEEN_LAUNCHES
-    else:
-        units, method = list(groups[0]), WITHIN_LAUNCH
-    width = stats.log_t_half_width(units)
-    if width is None:
-        reason = say("an interval needs at least two trials; have {have}", have=len(units)) if len(units) < 2 \
-            else say("an interval on the log scale needs positive values")
-        return None, None, method, {"low": reason, "high": reason}
-    return centre * math.exp(-width), centre * math.exp(width), method, {}
-
-
 def inverse(tpot: Estimate) -> Estimate:
     """Decode speed: 1 / mean TPOT, so that the table's own columns multiply out; its interval is TPOT's, turned round."""
     if tpot.value is None:
@@ -181,7 +168,7 @@ def _throughput(trials: Sequence[Trial]) -> Estimate:
     value = metrics.output_throughput(total)
     if value is None:
         return nothing("output_throughput", say("no trial succeeded"))
-    low, high, method, reason = _interval(value, list(groups.values()))
+    low, high, method, reason = interval(value, list(groups.values()))
     return Estimate(metric="output_throughput", unit=METRICS["output_throughput"].unit, n=sum(map(len, groups.values())),
                     value=value, low=low, high=high, method=method, reasons=reason)
 

@@ -24,7 +24,7 @@ def to_json(findings: Findings, translate: Translate, lang: str) -> str:  # noqa
         "run": {"id": findings.run_id, "status": findings.status, "created": findings.created, "plan": findings.plan_name,
                 "trust": findings.trust.value, **{name: findings.identity.get(name) for name in _IDENTITY[findings.kind]}},
         "cases": [_case(case, translate) for case in findings.cases],
-        **_client(findings, translate), **_search(findings, translate),
+        **_client(findings, translate), **_search(findings, translate), **_telemetry(findings, translate),
         "verdicts": [{"rule": verdict.rule, "case": verdict.case, "status": verdict.status.value,
                       "message": verdict.message.render(translate), "observed": verdict.observed, "bound": verdict.bound,
                       "unit": verdict.unit} for verdict in findings.verdicts],
@@ -50,6 +50,12 @@ def _client(findings: Findings, translate: Translate) -> dict[str, Any]:
                                                  "reasons": [one.render(translate) for one in client.reasons]}}
 
 
+def _telemetry(findings: Findings, translate: Translate) -> dict[str, Any]:
+    telemetry = findings.telemetry
+    return {} if telemetry is None else {"telemetry": {
+        **vars(telemetry), "sensors": list(telemetry.sensors), "missing": [one.render(translate) for one in telemetry.missing]}}
+
+
 def _case(case: CaseFinding, translate: Translate) -> dict[str, Any]:
     return {
         "name": case.name, "title": case.title, "trust": case.trust.value,
@@ -57,6 +63,7 @@ def _case(case: CaseFinding, translate: Translate) -> dict[str, Any]:
                        "trials": case.trials, "launches": case.launches, "length_forced": case.speed, **(case.load or {})},
         "counts": {"issued": case.issued, "ok": case.ok, "failed": case.failed},
         "metrics": {name: (_latency if one.unit == "s" else _single)(one, translate) for name, one in case.metrics.items()},
+        **({} if case.device is None else {"device": vars(case.device)}),
         **({"memory_peaks": case.memory_peaks, "thinking_tokens": case.thinking_tokens} if case.load is None else _served(case)),
     }
 

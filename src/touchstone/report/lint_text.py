@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from touchstone.message import Translate
 from touchstone.mistake import Mistake
-from touchstone.report.table import plain
+from touchstone.report.table import plain, shortened
 
 SCHEMA = 1
 _SHOWN = 160
@@ -19,7 +19,7 @@ def to_text(found: Mapping[str, Sequence[Mistake]], rules: int, translate: Trans
     for name, mistakes in found.items():
         for mistake in mistakes:
             lines += [f"{plain(name)}:{mistake.line}: {mistake.rule} {plain(mistake.message.render(translate))}",
-                      f"    | {_shortened(plain(mistake.text.strip()))}",
+                      f"    | {shortened(mistake.text.strip(), _SHOWN)}",
                       "    = " + plain(mistake.cure.render(translate))]
     count = sum(map(len, found.values()))
     lines.append(translate("mistakes of method found: {count} ({rules} rules)").format(count=count, rules=rules) if count
@@ -27,16 +27,12 @@ def to_text(found: Mapping[str, Sequence[Mistake]], rules: int, translate: Trans
     return "\n".join(lines)
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= _SHOWN else text[:_SHOWN - 1] + "…"
-
-
 def to_json(found: Mapping[str, Sequence[Mistake]], rules: int, translate: Translate) -> str:
     """The mistakes as one JSON object."""
     return json.dumps({"schema": SCHEMA, "rules": rules, "files": [
         {"name": name, "mistakes": [{
             "rule": mistake.rule, "line": mistake.line, "column": mistake.column, "message": mistake.message.render(translate),
-            "cure": mistake.cure.render(translate), "text": _shortened(mistake.text.strip())} for mistake in mistakes]}
+            "cure": mistake.cure.render(translate), "text": shortened(mistake.text.strip(), _SHOWN)} for mistake in mistakes]}
         for name, mistakes in found.items()]}, ensure_ascii=False, indent=1)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from touchstone.finding import CaseFinding, Findings
 from touchstone.message import Message, Translate, say
-from touchstone.report import table
+from touchstone.report import device_words, table
 from touchstone.report.table import METRIC_WORDS, SCALES, STATUS_WORDS, TRUST_WORDS, number, plain
 from touchstone.units import gigabytes, significant
 
@@ -22,7 +22,7 @@ def to_markdown(findings: Findings, translate: Translate, lang: str) -> str:
     note = say("n1 is the number of tokens in the first token-bearing event. Intervals are 95 %; their unit is the trial within one "
                "launch, and the launch where there are several.")
     parts = [_head(findings, said), _results(findings, said, translate, lang), _latencies(findings, said, lang),
-             analysis(findings, said), _advice(findings, said), _memory(findings, said, lang), audit(findings, said),
+             analysis(findings, said), _advice(findings, said), _memory(findings, said, lang), _devices(findings, said, lang), audit(findings, said),
              _texts(findings, said, lang), definitions(findings, said, note), environment(findings, said), reproduction(findings, said)]
     return "\n\n".join(part for part in parts if part)
 
@@ -143,7 +143,26 @@ def _case_memory(case: CaseFinding, said: Say, lang: str) -> list[list[object]]:
         value = case.memory_peaks.get(kind)
         if value is not None:
             rows.append([f"{said(label)}: {name}", gigabytes(value)])
+    above = case.metrics.get("device_memory")
+    if above is not None and above.value is not None:
+        rows.append([f"{said(METRIC_WORDS['device_memory'])}: {name}", gigabytes(above.value)])
     return rows
+
+
+def _devices(findings: Findings, said: Say, lang: str) -> str:
+    """Energy, heat and clocks of the devices, and how they were watched."""
+    notes = [cell(said(one)) for one in device_words.watching(findings)]
+    notes += [f"{said(say('Energy'))}: {cell(method)}" for method in device_words.methods(findings)]
+    notes += [f"{cell(table.title(case, lang))}, {said(METRIC_WORDS[name])}: {cell(said(reason))}"
+              for case, name, reason in device_words.unknown(findings)]
+    rows = [[cell(table.title(case, lang)), *device_words.device_cells(case)] for case in findings.cases
+            if case.device is not None or "power" in case.metrics]
+    if not notes and not rows:
+        return ""
+    header = [said(one) for one in (say("Scenario"), say("Power (W)"), say("Energy (J/token)"), say("95 % interval"),
+                                    say("Highest temperature (°C)"), say("Clock: median / least (MHz)"), say("Held down by heat or power"))]
+    parts = [f"## {said(say('Energy and devices'))}", *([grid(header, rows)] if rows else []), "\n".join(f"* {note}" for note in notes)]
+    return "\n\n".join(part for part in parts if part)
 
 
 def audit(findings: Findings, said: Say) -> str:
@@ -166,7 +185,9 @@ def _texts(findings: Findings, said: Say, lang: str) -> str:
 
 def environment(findings: Findings, said: Say) -> str:
     """What was measured, and where."""
-    facts = {**findings.identity, **findings.environment}
+    options = findings.identity.get("options")
+    settings = options if isinstance(options, Mapping) else {}
+    facts = {**{name: value for name, value in findings.identity.items() if name != "options"}, **settings, **findings.environment}
     rows = [[cell(name), cell(text)] for name, value in facts.items() if value is not None and (text := _flat(value))]
     return f"## {said(say('Environment'))}\n\n{grid([said(say('Fact')), said(say('Value'))], rows)}" if rows else ""
 

@@ -31,6 +31,7 @@ METRIC_WORDS: Mapping[str, Message] = {
     "stream_end": say("Stream end"), "response_ttft": say("Response TTFT"), "response_e2e": say("Response E2E"),
     "send_lag": say("Send lag"), "prompt_throughput": say("Prompt throughput"), "total_throughput": say("Total throughput"),
     "request_throughput": say("Request throughput"), "goodput": say("Goodput"),
+    "device_memory": say("Device memory above idle"), "power": say("Power"), "energy_per_token": say("Energy per token"),
 }
 NOTHING = "-"
 
@@ -49,7 +50,8 @@ SCALES: Mapping[str, Scaled] = {
     "prompt_throughput": Scaled("tokens/s", 1.0), "total_throughput": Scaled("tokens/s", 1.0),
     "request_throughput": Scaled("requests/s", 1.0), "goodput": Scaled("requests/s", 1.0),
     "decode_speed": Scaled("tokens/s/req", 1.0), "output_throughput": Scaled("tokens/s", 1.0),
-    "peak_memory": Scaled("GB", 1 / BYTES_PER_GB),
+    "peak_memory": Scaled("GB", 1 / BYTES_PER_GB), "device_memory": Scaled("GB", 1 / BYTES_PER_GB),
+    "power": Scaled("W", 1.0), "energy_per_token": Scaled("J/token", 1.0),
 }
 
 
@@ -105,3 +107,9 @@ def run_word(status: str) -> Message:
 def plain(text: object) -> str:
     """``text`` without control characters: whatever a model or server says, a terminal must not obey it."""
     return "".join(character if character.isprintable() else " " for character in str(text))
+
+
+def shortened(text: str | None, most: int) -> str:
+    """The first ``most`` characters of what :func:`plain` leaves of ``text``, with a sign where something was cut off."""
+    shown = plain(text or "")
+    return shown if len(shown) <= most else shown[:most - 1] + "…"

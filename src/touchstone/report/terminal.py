@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 _WIDEST = 120
 _NARROWEST_TITLE = 6
+_WIDE = "\u2e80-\u2fff\u3040-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff"
+_OPENING, _CLOSING = "（【《〈「『“‘", "，。、；：？！）】》〉」』”’"
+_PIECE = re.compile(
+    rf"\s*(?:[{_OPENING}]*(?:[{_WIDE}]|[^\s{_WIDE}{_OPENING}{_CLOSING}]+)|[{_OPENING}]+|(?=[{_CLOSING}])|$)[{_CLOSING}]*(?: %(?!\w)[{_CLOSING}]*)?")
+"""What stays on one line: a word, or a Chinese character, with the marks that may not be parted from it."""
 
 
 class Screen:
@@ -25,13 +31,8 @@ class Screen:
         """``text``, on as many lines as it needs, all but the first moved in by ``hang`` cells."""
         from rich.text import Text
 
-        if not hang or self.width <= 2 * hang:
-            self._console.print(Text(text))
-            return
-        first, *_ = Text(text).wrap(self._console, self.width)
-        self._console.print(first)
-        for line in Text(text[len(first.plain):].lstrip()).wrap(self._console, self.width - hang) if len(text) > len(first.plain) else ():
-            self._console.print(Text(" " * hang) + line)
+        for line in _wrapped(text.expandtabs(), self.width, hang if self.width > 2 * hang else 0):
+            self._console.print(Text(line))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool = False) -> None:
         """A table: the first column is the title of a row, the last is words (or with ``numbers`` a number), the others are numbers.
@@ -44,6 +45,26 @@ class Screen:
     def text(self) -> str:
         """Everything so far, without blanks at the ends of lines."""
         return "\n".join(line.rstrip() for line in self._buffer.getvalue().rstrip().splitlines())
+
+
+def _wrapped(text: str, width: int, hang: int) -> Iterator[str]:
+    """``text`` in lines of ``width`` cells, all but the first moved in; Chinese breaks between any two characters that are not marks."""
+    from rich.cells import cell_len, chop_cells
+
+    room, indent = width, ""
+    for paragraph in text.split("\n"):
+        line = ""
+        for word in _PIECE.findall(paragraph):
+            piece = word
+            if line.strip() and cell_len(line + piece) > room:
+                yield indent + line
+                room, indent, line, piece = width - hang, " " * hang, "", word.lstrip()
+            line += piece
+            while len(line) > room or cell_len(line) > room:
+                part = chop_cells(line[:room], room)[0]
+                yield indent + part
+                room, indent, line = width - hang, " " * hang, line[len(part):]
+        yield indent + line
 
 
 def _lines(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int, *, words_last: bool) -> Iterator[Any]:

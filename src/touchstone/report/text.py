@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from touchstone.finding import Findings
 from touchstone.message import Message, Translate, say
-from touchstone.report import table
+from touchstone.report import device_words, table
 from touchstone.report.table import METRIC_WORDS, STATUS_WORDS, TRUST_WORDS, plain
 from touchstone.report.terminal import Screen
 from touchstone.units import gigabytes, significant
@@ -37,6 +37,9 @@ def to_text(findings: Findings, translate: Translate, lang: str) -> str:
     for prompt, text in findings.texts.items() if not findings.cases else ():
         screen.line(f"{said(say('Text'))} {prompt}: {plain(text)}")
     screen.line(_memory(findings, said))
+    watched = [said(one) for one in device_words.watching(findings)]
+    if watched:
+        screen.line(f"{said(say('Devices'))}: {' · '.join(watched)}")
     screen.line(f"{said(say('Files'))}: {plain(findings.path)}/report.{lang}.md, report.json, *.parquet")
     screen.line(f"{said(say('Reproduce'))}: {plain(findings.reproduce[0])}")
     return screen.text()

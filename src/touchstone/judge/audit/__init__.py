@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from touchstone.finding import CaseFinding, Judgement, Trust, Verdict
+from touchstone.judge.audit.device_state import DEVICE_STATE
 from touchstone.judge.audit.evidence import Evidence, Rule
 from touchstone.judge.audit.identities import IDENTITIES
 from touchstone.judge.audit.own import judge_cases
@@ -12,7 +13,7 @@ from touchstone.judge.audit.physics import PHYSICS
 from touchstone.judge.audit.procedure import PROCEDURE
 from touchstone.record import Run
 
-RULES: tuple[Rule[Evidence], ...] = (*IDENTITIES, *PHYSICS, *PROCEDURE)
+RULES: tuple[Rule[Evidence], ...] = (*IDENTITIES, *PHYSICS, *PROCEDURE, *DEVICE_STATE)
 
 
 def judge_run(run: Run, cases: Sequence[CaseFinding]) -> tuple[Verdict, ...]:

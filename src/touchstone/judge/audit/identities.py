@@ -9,7 +9,7 @@ import numpy as np
 from touchstone.finding import Judgement, Verdict
 from touchstone.judge import metrics
 from touchstone.judge.audit.evidence import Evidence, Rule
-from touchstone.judge.columns import events_of, requests_of
+from touchstone.judge.columns import carried_tokens, events_of, requests_of
 from touchstone.message import say
 from touchstone.record import Record, Status
 from touchstone.units import significant
@@ -29,13 +29,13 @@ def _token_counts(evidence: Evidence, rule: str) -> Iterator[Verdict]:
             yield Verdict(rule, Judgement.INCONSISTENT, say(
                 "{count} of {total} requests are miscounted; the first asked for {asked} tokens, the engine counted {engine}, the events carried {events}",
                 count=len(wrong), total=len(records), asked=first.asked_output_tokens, engine=first.output_tokens,
-                events=sum(first.event_tokens)), case.name)
+                events=carried_tokens(first)), case.name)
         else:
             yield Verdict(rule, Judgement.PASS, say("every request's tokens agree by engine and by event"), case.name)
 
 
 def _miscounted(record: Record, speed: bool) -> bool:
-    counted = sum(record.event_tokens) != record.output_tokens
+    counted = carried_tokens(record) != record.output_tokens
     return counted or (speed and record.output_tokens != record.asked_output_tokens)
 
 

@@ -19,6 +19,7 @@ RUN_WORDS = {"incomplete": say("incomplete"), "interrupted": say("interrupted"),
 OBSERVER_LIMIT = 0.01
 OUTSIDE_LIMIT = 0.03
 OTHERS_LIMIT = 0.10
+COALESCED_LIMIT = 0.02
 PRECISION_LIMIT = 0.05
 SLOW_FIRST_LIMIT = 0.10
 DRIFT_LIMIT = 0.02
@@ -61,6 +62,10 @@ def _verified(evidence: Evidence, rule: str) -> Iterator[Verdict]:
 def _dtype(evidence: Evidence, rule: str) -> Iterator[Verdict]:
     asked, stored = evidence.target["dtype"], evidence.facts.get("dtypes")
     if not isinstance(stored, Mapping) or not stored:
+        return
+    options = evidence.facts.get("options")
+    if isinstance(options, Mapping) and options.get("weights_from") == "request":
+        yield Verdict(rule, Judgement.CANNOT_TELL, say("the server does not say in which type it holds the weights; {asked} was asked for", asked=asked))
         return
     most = max(stored, key=lambda name: stored[name] / _VALUE_BYTES.get(name, 1))  # of the values, not of the bytes
     listed = ", ".join(f"{name} {100 * size / sum(stored.values()):.0f} %" for name, size in stored.items())
@@ -127,6 +132,20 @@ def _contention(evidence: Evidence, rule: str) -> Iterator[Verdict]:
         "other work took {share} % of the host's cores during the trials; busy before the start: {busy}",
         share=significant(100 * share, 3), busy=", ".join(str(one["name"]) for one in busy) if busy else "-"),
         observed=share, bound=OTHERS_LIMIT, cure=say("stop other work on this machine") if share > OTHERS_LIMIT else None)
+
+
+def _coalesced(evidence: Evidence, rule: str) -> Iterator[Verdict]:
+    """Token events that came in one read with the event before them: they have one stamp, and the gap between them is unknown."""
+    for case in evidence.cases:
+        stamps = [record.event_ns for trial in evidence.good(case.name) for record in trial.records if len(record.event_ns) > 1]
+        gaps = sum(len(one) - 1 for one in stamps)
+        if not gaps:
+            continue
+        share = sum(len(one) - len(set(one)) for one in stamps) / gaps
+        yield Verdict(rule, Judgement.PASS if share <= COALESCED_LIMIT else Judgement.SUSPECT, say(
+            "{share} % of the token events came together with the one before: their gaps are not known, and first tokens may be late",
+            share=significant(100 * share, 3)), case.name, observed=share, bound=COALESCED_LIMIT,
+            cure=say("stop other work on this machine, or leave the engine fewer threads") if share > COALESCED_LIMIT else None)
 
 
 def _replication(evidence: Evidence, rule: str) -> Iterator[Verdict]:
@@ -215,6 +234,7 @@ PROCEDURE = (
     Rule("observer", f"E2E with stamps / without - 1 <= {OBSERVER_LIMIT}", _observer),
     Rule("outside-engine", f"1 - engine time / wall time <= {OUTSIDE_LIMIT}", _outside),
     Rule("contention", f"CPU time of others / (wall time * cores) <= {OTHERS_LIMIT}", _contention),
+    Rule("coalesced", f"token events that share a read with the one before <= {COALESCED_LIMIT}", _coalesced),
     Rule("replication", "launches >= 2 for any claim about re-runs", _replication),
     Rule("precision", f"relative half-width of throughput <= {PRECISION_LIMIT}", _precision),
     Rule("steady", "no slow first trial, no trend; from ten trials on flat: no slowdown, no want of a steady state", _steady),

@@ -20,7 +20,8 @@ from touchstone.served import Ending, LoadRun
 from touchstone.units import NS_PER_S
 
 _BYTE_ORDER_MARK = "\ufeff"
-_UNITS = {"s": "s", "tokens/s": "tokens_per_s", "tokens/s/req": "tokens_per_s", "requests/s": "requests_per_s", "B": "bytes"}
+_UNITS = {"s": "s", "tokens/s": "tokens_per_s", "tokens/s/req": "tokens_per_s", "requests/s": "requests_per_s", "B": "bytes",
+          "W": "w", "J/token": "j_per_token"}
 _QUANTILES = ("p50", "p90", "p95", "p99", "max")
 _LOADS = ("arrival", "concurrency", "request_rate")
 _TIMES: Mapping[str, Any] = {"ttft": metrics.ttft, "ttfo": metrics.ttfo, "ttfe": metrics.ttfe, "tpot": metrics.tpot, "e2e": metrics.e2e,

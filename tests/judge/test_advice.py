@@ -31,6 +31,13 @@ def test_the_smallest_of_the_batches_that_cannot_be_told_apart_is_advised():
     assert "the largest batch tried" not in str(advice.text)
 
 
+def test_where_wide_intervals_hide_the_difference_nothing_is_advised():
+    cases = series(100, 190, 200, spread=0.9)
+    assert on("offline and batch work", cases) == []
+    _, silent = advise(cases)
+    assert "batch 1 and batch 4 are known too widely" in str(silent[0])
+
+
 def test_a_batch_clearly_below_the_best_is_not_tied_with_it():
     (advice,) = on("offline and batch work", series(100, 330, 350, spread=0.02))
     assert "use batch 4" in str(advice.text)

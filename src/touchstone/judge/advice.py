@@ -9,6 +9,8 @@ from touchstone.judge.series import batch_series
 from touchstone.message import Message, say
 from touchstone.units import gigabytes, significant
 
+NEARLY = 0.95
+"""Throughput that is this share of the best is as good, where the two cannot be told apart."""
 INTERACTIVE_TTFT_S = 0.5
 INTERACTIVE_TPOT_S = 0.05
 """Limits of an interactive service when none are given: first token within 500 ms, then 20 tokens/s (50 ms each)."""
@@ -22,7 +24,11 @@ def advise(cases: Sequence[CaseFinding]) -> tuple[tuple[Advice, ...], tuple[Mess
     series = [group for group in batch_series(standing) if len(group) > 1]
     if series:
         for group in series:
-            advice += [_best_batch(group)]
+            found = _best_batch(group)
+            if isinstance(found, Advice):
+                advice.append(found)
+            else:
+                silent.append(found)
     else:
         silent.append(say("which batch size to use: no shape was measured soundly at two batch sizes"))
     advice += _memory(standing)
@@ -32,12 +38,16 @@ def advise(cases: Sequence[CaseFinding]) -> tuple[tuple[Advice, ...], tuple[Mess
     return tuple(advice), tuple(silent)
 
 
-def _best_batch(series: Sequence[CaseFinding]) -> Advice:
-    """The smallest batch whose throughput cannot be told from the best one's."""
+def _best_batch(series: Sequence[CaseFinding]) -> Advice | Message:
+    """The smallest batch whose throughput is the best one's, or why that cannot be told: a wide interval makes no batch as good as another."""
     best = max(series, key=lambda case: case.metrics["output_throughput"].value or 0.0)
     floor = best.metrics["output_throughput"].low or best.metrics["output_throughput"].value or 0.0
     tied = [case for case in series if (case.metrics["output_throughput"].high or 0.0) >= floor]
-    chosen = tied[0] if tied else best
+    least = NEARLY * (best.metrics["output_throughput"].value or 0.0)
+    chosen = next((case for case in tied if (case.metrics["output_throughput"].value or 0.0) >= least), best)
+    if tied and tied[0] is not chosen:
+        return say("which batch size to use: the throughputs of batch {smaller} and batch {larger} are known too widely to tell them apart",
+                   smaller=tied[0].batch_size, larger=best.batch_size)
     single = series[0]
     gain = (chosen.metrics["output_throughput"].value or 0.0) / (single.metrics["output_throughput"].value or 1.0)
     text = say(

@@ -99,6 +99,18 @@ def body_end(raw: bytes, head: Head) -> int | None:
     return body.end
 
 
+def is_whole(raw: bytes, *, closed: bool = False) -> bool:
+    """Whether ``raw`` is a whole message by its own framing. ``closed``: the peer closed the connection after these bytes."""
+    try:
+        head = parse_head(raw)
+    except WireError:
+        return False
+    if head is None:
+        return False
+    body = read_body(raw, head, closed=closed)
+    return body.end is not None and not body.broken
+
+
 def read_body(raw: bytes, head: Head, *, closed: bool) -> Body:
     """The body that follows ``head`` in ``raw``. ``closed``: the peer closed the connection after these bytes."""
     start = head.end

@@ -34,7 +34,7 @@ from touchstone.message import say
 from touchstone.plan import ChatMessage, Target
 from touchstone.record import EngineFacts, LoadTime, Record
 from touchstone.request import Batch, Request
-from touchstone.wire.http import WireError, body_end, parse_head
+from touchstone.wire.http import is_whole
 
 _HOST = "127.0.0.1"
 _PROBE = "one two three four"
@@ -259,7 +259,8 @@ class ServedEngine:
 
     def read(self, batch: Batch, tape: Tape, output: Answered) -> tuple[Record, ...]:  # noqa: ARG002 - what was really asked is in output
         lanes = lanes_of(tape)
-        if self._process and not all(_has_end(bytes(lane.raw)) for lane in lanes) and self._process.ended(_DYING_S):
+        whole = all(is_whole(bytes(lane.raw), closed=closed) for lane, closed in zip(lanes, output.closed, strict=True))
+        if self._process and not whole and self._process.ended(_DYING_S):
             raise self._lost()
         return tuple(record_of(request, lane, tape, marked=output.marked, closed=closed)[0]
                      for request, lane, closed in zip(output.batch.requests, lanes, output.closed, strict=True))
@@ -277,11 +278,3 @@ class ServedEngine:
     def stop(self) -> None:
         if self._process:
             self._process.stop()
-
-
-def _has_end(raw: bytes) -> bool:
-    try:
-        head = parse_head(raw)
-        return head is not None and (head.framing == "close" or body_end(raw, head) is not None)
-    except WireError:
-        return False

@@ -13,7 +13,7 @@ from touchstone.errors import NotReadyError
 from touchstone.measure.load.connection import READ_BYTES, Address, tls_context
 from touchstone.units import NS_PER_S
 from touchstone.wire.answer import Answer, read_answer
-from touchstone.wire.http import WireError, body_end, parse_head
+from touchstone.wire.http import is_whole, parse_head
 
 _MOST_BYTES = 64 << 20
 _RETRY_S = 0.1
@@ -73,24 +73,16 @@ def _read(line: socket.socket, *, streamed: bool, give_up_ns: int) -> Exchanged:
         raw += received
         ends.append(len(raw))
         closed = not received
-        if closed or _is_whole(bytes(raw)):
+        if closed or is_whole(bytes(raw)):
             break
     else:
         raise TimeoutError
     return Exchanged(read_answer(bytes(raw), closed=closed, streamed=streamed), sent_ns, tuple(stamps), tuple(ends), bytes(raw))
 
 
-def _is_whole(raw: bytes) -> bool:
-    try:
-        head = parse_head(raw)
-        return head is not None and body_end(raw, head) is not None
-    except WireError:
-        return False  # read_answer will say what is wrong, once the peer has closed
-
-
 def _closes(line: socket.socket, raw: bytes, linger_s: float) -> bool:
     """Whether the peer closes within ``linger_s`` although the head of its answer promised to keep the connection."""
-    if not _is_whole(raw) or not (head := parse_head(raw)) or not head.keep_alive:
+    if not is_whole(raw) or not (head := parse_head(raw)) or not head.keep_alive:
         return False
     line.settimeout(linger_s)
     try:

@@ -10,7 +10,7 @@ from touchstone.clock import now_ns
 from touchstone.errors import EngineError, NotReadyError
 from touchstone.measure.load.connection import READ_BYTES, Address
 from touchstone.measure.tape import Tape
-from touchstone.wire.http import WireError, body_end, parse_head
+from touchstone.wire.http import WireError, is_whole, parse_head
 
 SILENCE_S = 600.0
 """A server that sends nothing at all for so long has failed."""
@@ -102,12 +102,7 @@ class _Arriving:
 
     def is_whole(self) -> bool:
         """Whether all of the message is there, by its framing."""
-        raw = bytes(self._raw)
-        try:
-            head = parse_head(raw)
-            return head is not None and body_end(raw, head) is not None
-        except WireError:
-            return False
+        return is_whole(bytes(self._raw))
 
     def _read_head(self) -> None:
         try:

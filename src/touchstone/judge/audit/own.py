@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from touchstone.claim import Claim, Figure
 from touchstone.finding import CaseFinding, Verdict
-from touchstone.hardware import find_chip
 from touchstone.judge.audit.evidence import Evidence
 from touchstone.judge.audit.rules import CLAIM_RULES
 from touchstone.judge.audit.rules.boxes import exact
-from touchstone.judge.audit.rules.row import Costs, Neighbours, Row, Setting
+from touchstone.judge.audit.rules.row import Neighbours, Row, Setting
 from touchstone.judge.columns import requests_of
-from touchstone.record import Trial
+from touchstone.judge.footprint.of_run import facts_of
+from touchstone.judge.limits.devices import chip_of, count_of, why_open
+from touchstone.judge.limits.model import costs_of_run, model_of_run, why_reads_are_unknown
+from touchstone.judge.lockstep import in_lockstep
+from touchstone.message import Message
+from touchstone.record import Run, Trial
+from touchstone.simulate.precision import find_precision
 from touchstone.units import BYTES_PER_GB
 
-_TOGETHER = 0.005
 _STATED = frozenset({"dtype", "devices", "accepted_tokens", "cached_prefix"})
+_OF_SPEED, _OF_MEMORY = frozenset({"PH1", "PH2", "PH2-TTFT"}), frozenset({"PH4", "PH4-CAPACITY"})
 _METRICS = ("ttft", "tpot", "e2e", "output_throughput")
 """Means that must add up. The mean decode speed is left out: a mean of reciprocals is not the reciprocal of a mean."""
 
@@ -52,41 +58,48 @@ def _own_claim(case: CaseFinding, trials: Sequence[Trial], row: int, *, allocate
     return replace(claim, figures={name: figure for name, figure in claim.figures.items() if not name.startswith("tpot")})
 
 
-def in_lockstep(trials: Sequence[Trial]) -> bool:
-    """Whether the sequences of each batch began and ended together, so that one request's time is the batch's time."""
-    for trial in trials:
-        stamps = [(record.event_ns[0], record.event_ns[-1]) for record in trial.records if record.event_ns]
-        if len({record.sent_ns for record in trial.records}) > 1 or not stamps:
-            return False
-        allowed = _TOGETHER * (trial.ended_ns - trial.sent_ns)
-        if any(max(column) - min(column) > allowed for column in zip(*stamps, strict=True)):
-            return False
-    return bool(trials)
-
-
-def _costs(evidence: Evidence) -> Costs | None:
-    """What the engine counted of its own weights; operations are left to those who know the architecture."""
-    facts = evidence.facts
-    weights, read, cache = (facts.get(name) for name in ("weight_bytes", "read_bytes_per_step", "kv_bytes_per_token"))
-    if not weights or not read:
-        return None
-    return Costs(float(weights), float(read), lambda context: context * float(cache or 0), 0.0, lambda _tokens: 0.0)
-
-
 def judge_cases(evidence: Evidence) -> Iterator[Verdict]:
     """What the rules on published numbers say of every case that forced its lengths; where no chip is known, not what needs one."""
-    facts, allocated = evidence.facts, evidence.target["device"] != "cpu"
-    chip = find_chip(str(facts.get("device_name", "")))
-    needless = ({"PH1", "PH2", "PH2-TTFT"} if chip is None else set()) | (set() if allocated else {"PH4", "PH4-CAPACITY"})
+    allocated = evidence.target["device"] != "cpu"
+    needless = (_OF_SPEED if chip_of(evidence.run) is None else frozenset()) | (frozenset() if allocated else _OF_MEMORY)
     rules = [rule for rule in CLAIM_RULES if rule.id not in needless]
-    setting = Setting(_costs(evidence), chip, stated=_STATED, cached_prefix=False, gigabyte_bytes=BYTES_PER_GB)
+    setting, unread = _setting(evidence.run), why_reads_are_unknown(evidence.run)
     speed = [case for case in evidence.cases if case.speed and case.ok]
     claims = tuple(_own_claim(case, evidence.good(case.name), place + 1, allocated=allocated) for place, case in enumerate(speed))
     beside = Neighbours(claims)
     for case, claim in zip(speed, claims, strict=True):
-        row = Row(claim, replace(setting, lockstep=in_lockstep(evidence.good(case.name))), beside=beside)
+        trials = evidence.good(case.name)
+        cached = any(record.cached_tokens for trial in trials for record in trial.records)
+        row = Row(claim, replace(setting, lockstep=in_lockstep(trials), cached_prefix=cached), beside=beside)
+        timeless = row if unread is None else replace(row, setting=replace(row.setting, costs=None, unknown=row.setting.unknown or unread))
         for rule in rules:
-            yield from rule.verdicts(row)
+            yield from rule.verdicts(timeless if rule.id in _OF_SPEED else row)
+
+
+# ── what a run knows of itself ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _setting(run: Run) -> Setting:
+    """The model, the chip and the number of devices of ``run``; none of them where its settings leave open what ran on what.
+
+    Operations of a model that nobody knows are only likely, and no verdict rests on those.
+    """
+    told, reason, costs = Setting(stated=_STATED, gigabyte_bytes=BYTES_PER_GB), why_open(run), costs_of_run(run)
+    if reason is not None:
+        return replace(told, unknown=reason)
+    told = replace(told, chip=chip_of(run), dtype=_narrowest(facts_of(run)), devices=count_of(run))
+    if isinstance(costs, Message):
+        return replace(told, unknown=costs)
+    return replace(told, costs=costs if model_of_run(run) else replace(costs, token_flops=0.0, prompt_flops=lambda _tokens: 0.0))
+
+
+def _narrowest(facts: Mapping[str, Any]) -> str | None:
+    """Of the dtypes that weights are held in the one with the highest peak of operations."""
+    known = [found for name in facts.get("dtypes") or () if (found := find_precision(name))]
+    return min(known, key=lambda one: one.linear).name if known else None
+
+
+# ── a server under load ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def judge_served(cases: Sequence[CaseFinding]) -> Iterator[Verdict]:

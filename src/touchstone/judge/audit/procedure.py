@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from functools import reduce
 from statistics import fmean, median
 
 from touchstone.finding import Judgement, Verdict
@@ -68,7 +69,8 @@ def _dtype(evidence: Evidence, rule: str) -> Iterator[Verdict]:
         yield Verdict(rule, Judgement.CANNOT_TELL, say("the server does not say in which type it holds the weights; {asked} was asked for", asked=asked))
         return
     most = max(stored, key=lambda name: stored[name] / _VALUE_BYTES.get(name, 1))  # of the values, not of the bytes
-    listed = ", ".join(f"{name} {100 * size / sum(stored.values()):.0f} %" for name, size in stored.items())
+    shares = [say("{name} {share} %", name=name, share=f"{100 * size / sum(stored.values()):.0f}") for name, size in stored.items()]
+    listed = reduce(lambda one, other: say("{one}, {other}", one=one, other=other), shares)
     status = Judgement.PASS if asked in {most, "auto"} else Judgement.INCONSISTENT
     yield Verdict(rule, status, say("asked for {asked}; the weights are stored as {listed}", asked=asked, listed=listed))
 

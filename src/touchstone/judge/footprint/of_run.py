@@ -32,14 +32,14 @@ def completed(question: Question, run: Run) -> Question:
                    device=_with_use(question.device or _device(run), run))
 
 
-def _target(run: Run) -> Mapping[str, Any]:
-    return _mapping(run.header.get("target"))
-
-
-def _facts(run: Run) -> Mapping[str, Any]:
+def facts_of(run: Run) -> Mapping[str, Any]:
     """What the engine of the first launch said it runs."""
     launches = run.header.get("launches")
     return _mapping(_mapping(launches[0]).get("facts")) if isinstance(launches, list) and launches else {}
+
+
+def _target(run: Run) -> Mapping[str, Any]:
+    return _mapping(run.header.get("target"))
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -48,14 +48,14 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 def _dtype(run: Run) -> str | None:
     """The quantisation that was asked for, else what most bytes of the weights are in, else the dtype that was asked for."""
-    held = _mapping(_facts(run).get("dtypes"))
+    held = _mapping(facts_of(run).get("dtypes"))
     target = _target(run)
     words = (_mapping(target.get("options")).get("quantization"), *sorted(held, key=lambda name: -held[name]), target.get("dtype"))
     return next((word for word in words if isinstance(word, str) and find_precision(word)), None)
 
 
 def _device(run: Run) -> DeviceMemory | None:
-    facts = _facts(run)
+    facts = facts_of(run)
     name = facts.get("device_name") or facts.get("device")
     if not name:
         return None
@@ -86,7 +86,7 @@ def _above_idle(run: Run, device: tuple[str, int]) -> tuple[int | None, Message]
 
 
 def _resident(run: Run) -> tuple[int | None, Message]:
-    if _facts(run).get("device") != "cpu":
+    if facts_of(run).get("device") != "cpu":
         return None, say("")
     told = [trial.memory.resident_bytes for trial in run.trials if trial.memory.resident_bytes is not None]
     return max(told, default=None), say("most in the trials, resident memory of the engine's processes")

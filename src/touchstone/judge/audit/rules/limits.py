@@ -15,8 +15,9 @@ from touchstone.finding import Judgement
 from touchstone.hardware import Chip
 from touchstone.judge.audit.rules.boxes import span
 from touchstone.judge.audit.rules.readings import TEMPLATE_TOKENS
-from touchstone.judge.audit.rules.row import ClaimRule, Costs, Row, Ruling
+from touchstone.judge.audit.rules.row import ClaimRule, Row, Ruling
 from touchstone.judge.audit.rules.shown import Shown, ShownBytes
+from touchstone.judge.limits.costs import Costs, cache_bytes
 from touchstone.message import Message, say
 from touchstone.simulate.precision import find_precision
 from touchstone.units import BYTES_PER_GB, BYTES_PER_GIB
@@ -90,8 +91,7 @@ def step_floor(row: Row, costs: Costs, chip: Chip, batch: float) -> float:
     """Seconds that a decoding step of ``batch`` sequences takes at least: its weights and KV values have to be read once."""
     weights = costs.read_bytes
     output, prompt = row.count("output_tokens"), row.count("input_tokens")
-    context = (prompt.value if prompt else 0.0) + (output.value / 2 if output else 0.0)
-    cache = batch * costs.kv_bytes(context)
+    cache = cache_bytes(costs, batch, prompt.value if prompt else 0.0, output.value if output else 0.0)
     if chip.memory_bytes is not None:
         cache = min(cache, max(row.setting.devices * chip.memory_bytes * USABLE - weights, 0.0))
     return (weights + cache) / (chip.bandwidth_hard * row.setting.devices)

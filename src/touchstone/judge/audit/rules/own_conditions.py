@@ -13,9 +13,10 @@ from typing import Any
 
 from touchstone.claim import Claim
 from touchstone.hardware import Chip, find_chips
-from touchstone.judge.audit.rules.row import Setting, costs_of
+from touchstone.judge.audit.rules.row import Setting
 from touchstone.judge.audit.rules.setting import dtype_of
 from touchstone.judge.claims.shortcuts import ACCEPTED_AT_MOST, PREFIX_CACHE, SPECULATION, is_no, names
+from touchstone.judge.limits.costs import costs_of
 from touchstone.message import say
 from touchstone.simulate.architecture import Architecture
 from touchstone.simulate.known_models import find_models

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import NamedTuple
 
 from touchstone.claim import Claim, Figure
@@ -13,36 +13,8 @@ from touchstone.finding import Judgement, Verdict
 from touchstone.hardware import Chip
 from touchstone.judge.audit.rules.boxes import exact
 from touchstone.judge.audit.rules.readings import OF_THE_SYSTEM, UNSURE, Reading, common_constant, composed
+from touchstone.judge.limits.costs import Costs
 from touchstone.message import Message
-from touchstone.simulate import accounting
-from touchstone.simulate.architecture import Architecture
-
-
-@dataclass(frozen=True)
-class Costs:
-    """What a model's work moves and does.
-
-    Bytes of its weights, bytes that a step reads of them at least (of a mixture the experts of one token: a batch may agree), bytes of
-    KV values that a context keeps, operations of a token and of a prompt (0 where they are not known).
-    """
-
-    weight_bytes: float
-    read_bytes: float
-    kv_bytes: Callable[[float], float]
-    token_flops: float
-    prompt_flops: Callable[[float], float]
-
-
-_LENGTHS = 4096
-
-
-@lru_cache(maxsize=256)
-def costs_of(model: Architecture, dtype: str | None) -> Costs:
-    """The costs of ``model`` with weights of ``dtype`` (None: the checkpoint's own), with the least that KV values may take: one byte."""
-    return Costs(
-        accounting.weight_bytes(model, dtype), accounting.read_bytes_per_step(model, dtype),
-        lru_cache(_LENGTHS)(lambda context: accounting.kv_bytes(model, int(context), 1)), 2.0 * accounting.active_parameters_per_step(model),
-        lru_cache(_LENGTHS)(lambda tokens: sum(accounting.prefill_flops(model, int(tokens), 0))))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from functools import cached_property
 
 from touchstone.claim import Subject
 from touchstone.hardware import find_chip
-from touchstone.judge.audit.rules.row import Setting, costs_of
+from touchstone.judge.audit.rules.row import Setting
+from touchstone.judge.limits.costs import costs_of
 from touchstone.message import Message, say
 from touchstone.simulate.architecture import Architecture
 from touchstone.simulate.known_models import known_model

@@ -262,6 +262,31 @@ class SearchFinding:
 
 
 @dataclass(frozen=True)
+class Card:
+    """One of the few numbers that are read first. ``id`` is a metric, or best_batch; ``case`` is the case it is of.
+
+    ``limit_share`` is how much of what physics allows was reached (0 to 1, for memory how much of the device is full), and ``limit`` says
+    what that limit is and where it is from; without a share, ``limit`` says why none can be told.
+    """
+
+    id: str
+    case: str
+    estimate: Estimate
+    trust: Trust
+    limit: Message
+    limit_share: float | None = None
+    note: Message | None = None
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What is read first: at most six cards, and one sentence that rests on believable rows only (None where there is none)."""
+
+    cards: tuple[Card, ...]
+    sentence: Message | None
+
+
+@dataclass(frozen=True)
 class Findings:
     """All that a face of a report may show. ``kind`` is run (an engine in this process) or load (a server, seen by ``client``)."""
 
@@ -288,3 +313,4 @@ class Findings:
     client: ClientFinding | None = None
     telemetry: TelemetryFinding | None = None
     search: SearchFinding | None = None
+    headline: Headline = field(default_factory=lambda: Headline((), None))

@@ -8,11 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from touchstone.checkpoints.shape import SHAPES
+from touchstone.errors import making_sense_of
 from touchstone.finding import CaseFinding, Findings
 from touchstone.judge.advice import advise
 from touchstone.judge.analysis import analyse
 from touchstone.judge.audit import judge_run, trust
 from touchstone.judge.device_estimates import telemetry_finding
+from touchstone.judge.headline import headline_of_run
 from touchstone.judge.load.findings import findings_of_load
 from touchstone.judge.meters import Meters
 from touchstone.judge.metrics import METRICS
@@ -24,8 +26,9 @@ from touchstone.served import LoadRun
 
 
 def findings_of(run: Run | LoadRun) -> Findings:
-    """Summarise, audit and advise on ``run``; the same run always gives the same findings."""
-    return findings_of_load(run) if isinstance(run, LoadRun) else _findings_of_run(run)
+    """Summarise, audit and advise on ``run``; the same run always gives the same findings. Raises :class:`touchstone.errors.DataError`."""
+    with making_sense_of(run.path):
+        return findings_of_load(run) if isinstance(run, LoadRun) else _findings_of_run(run)
 
 
 def _findings_of_run(run: Run) -> Findings:
@@ -37,7 +40,7 @@ def _findings_of_run(run: Run) -> Findings:
     plan, target = _mapping(header["plan"]), _mapping(header["target"])
     launches = header.get("launches")
     facts = _mapping(launches[0]["facts"]) if isinstance(launches, list) and launches else {}
-    return Findings(
+    found = Findings(
         run_id=str(header["id"]), path=run.path, status=run.status, created=str(header.get("created", "")), plan_name=str(plan["name"]),
         identity=_identity(header, target, facts), cases=judged, verdicts=verdicts, analysis=analyse(judged), advice=advice, silent=silent,
         trust=trust(verdicts), environment=_mapping(header.get("environment")), memory=_memory(facts, judged),
@@ -48,6 +51,7 @@ def _findings_of_run(run: Run) -> Findings:
                           if metric.id in REPORTED or any(metric.id in case.metrics for case in judged)),
         reproduce=_reproduce(run.path, header), telemetry=telemetry_finding(run, Meters(run)),
     )
+    return replace(found, headline=headline_of_run(run, found))
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

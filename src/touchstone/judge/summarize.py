@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from statistics import fmean
 from typing import Any
@@ -50,14 +50,13 @@ def _plan_cases(run: Run) -> Sequence[Mapping[str, Any]]:
 
 
 def _case(run: Run, meters: Meters, case: _Case, trials: Sequence[Trial]) -> CaseFinding:
-    good = [trial for trial in trials if trial.status is Status.OK]
     records = [record for trial in trials for record in trial.records]
     ok = [record for record in records if record.status is Status.OK]
     failed = Counter(record.status.value for record in records if record.status is not Status.OK)
     for trial in trials:
         if not trial.records:  # refused or killed: nobody wrote down its requests
             failed[trial.status.value] += trial.batch_size
-    kept = [trial for trial in good if all(record.status is Status.OK for record in trial.records)]
+    kept = whole(trials)
     return CaseFinding(
         name=case.name, title=case.title, batch_size=case.batch_size, speed=case.speed,
         input_tokens=_mean([record.input_tokens for record in ok]), output_tokens=_mean([record.output_tokens for record in ok]),
@@ -66,6 +65,11 @@ def _case(run: Run, meters: Meters, case: _Case, trials: Sequence[Trial]) -> Cas
         thinking_tokens=_mean([record.thinking_tokens for record in ok]), kv_bytes=_kv_bytes(run, case, ok),
         memory_peaks=_memory_peaks(kept), device=device_state(meters, kept),
     )
+
+
+def whole(trials: Iterable[Trial]) -> list[Trial]:
+    """Those of which every request ended well: no other enters an estimate."""
+    return [trial for trial in trials if trial.status is Status.OK and all(record.status is Status.OK for record in trial.records)]
 
 
 def _memory_peaks(trials: Sequence[Trial]) -> dict[str, int | None]:
@@ -105,11 +109,10 @@ def _of_records(name: str, trials: Sequence[Trial]) -> Estimate:
     flat: list[float] = []
     means: dict[int, list[float]] = {}
     for trial in trials:
-        values = _values(name, distinct(trial))
-        if values:
-            flat += values
-            # Over all sequences: every trial weighs the same, however many of its stamps coincide.
-            means.setdefault(trial.launch, []).append(fmean(_values(name, trial.records)))
+        mean = trial_value(name, trial)
+        if mean is not None:
+            flat += values_of(name, distinct(trial))
+            means.setdefault(trial.launch, []).append(mean)
     if not flat:
         return nothing(name, say("no request carries this value (fewer than two tokens, or none succeeded)"))
     quantiles, reasons = _quantiles(flat)
@@ -119,9 +122,22 @@ def _of_records(name: str, trials: Sequence[Trial]) -> Estimate:
                     quantiles={**quantiles, "max": max(flat)}, bounds=_bounds(flat, quantiles), reasons=reasons | reason)
 
 
-def _values(name: str, records: Sequence[Record]) -> list[float]:
+def values_of(name: str, records: Sequence[Record]) -> list[float]:
+    """Every value of a latency that ``records`` carry, in seconds: of ``itl`` every gap."""
     values = metrics.itl(events_of(records)) if name == "itl" else _OF_REQUESTS[name](requests_of(records))
     return [float(value) for value in values.compressed()]
+
+
+def trial_value(name: str, trial: Trial) -> float | None:
+    """One trial's output throughput, or its mean of a latency over all its sequences; None where it carries none.
+
+    Over all sequences: every trial weighs the same in an estimate, however many of its stamps coincide.
+    """
+    if name == "output_throughput":
+        window = window_of(trial)
+        return metrics.output_throughput(window) if window else None
+    values = values_of(name, trial.records)
+    return fmean(values) if values else None
 
 
 def _quantiles(values: Sequence[float]) -> tuple[dict[str, float | None], dict[str, Message]]:

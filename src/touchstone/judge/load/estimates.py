@@ -40,6 +40,11 @@ class Sample:
         """One value per row."""
         return Sample(values, values, np.ones(len(values)))
 
+    @property
+    def mean(self) -> float:
+        """The mean over all values, of which there is at least one."""
+        return float(self.sums.sum()) / len(self.values)
+
 
 def spread(name: str, repeats: Sequence[Sample], missing: Message) -> Estimate:
     """Mean, interval, quantiles and maximum of a metric; ``missing`` is the reason if there is no value at all.
@@ -50,11 +55,9 @@ def spread(name: str, repeats: Sequence[Sample], missing: Message) -> Estimate:
     if not samples:
         return nothing(name, missing)
     n = sum(len(one.values) for one in samples)
-    sums = [float(one.sums.sum()) for one in samples]
-    mean = sum(sums) / n
+    mean = sum(float(one.sums.sum()) for one in samples) / n
     low, high, method, reasons = interval(
-        mean, [total / len(one.values) for total, one in zip(sums, samples, strict=True)],
-        stats.batch_means(samples[0].sums, samples[0].counts, SLICES), BATCH_MEANS)
+        mean, [one.mean for one in samples], stats.batch_means(samples[0].sums, samples[0].counts, SLICES), BATCH_MEANS)
     pooled = samples[0].values if len(samples) == 1 else np.concatenate([one.values for one in samples])
     largest = round(float(pooled.max()), _DIGITS)
     printable = [key for key, probability in QUANTILES.items() if n >= stats.least_n(probability)]

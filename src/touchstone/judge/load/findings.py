@@ -9,6 +9,7 @@ from typing import Any
 
 from touchstone.finding import Findings, SearchFinding
 from touchstone.judge.audit import trust
+from touchstone.judge.headline import headline_of_load
 from touchstone.judge.load.analysis import analyse_load
 from touchstone.judge.load.audit import judge_load
 from touchstone.judge.load.client import judge_client
@@ -34,7 +35,7 @@ def findings_of_load(run: LoadRun) -> Findings:
     verdicts = judge_load(LoadEvidence(run, plan, cases, points, client))
     judged = tuple(replace(case, trust=trust([one for one in verdicts if one.case == case.name])) for case in cases)
     status = str(header.get("status"))
-    return Findings(
+    found = Findings(
         run_id=str(header["id"]), path=run.path, status="incomplete" if status in {"created", "running"} else status,
         created=str(header.get("created", "")), plan_name=plan.name, identity=_identity(header), cases=judged, verdicts=verdicts,
         analysis=analyse_load(judged), advice=(), silent=(), trust=trust(verdicts), environment=_mapping(header.get("environment")), memory={}, loads=(),
@@ -44,6 +45,7 @@ def findings_of_load(run: LoadRun) -> Findings:
                           if any(metric.id in case.metrics and case.metrics[metric.id].value is not None for case in judged)),
         reproduce=_reproduce(run.path, header), kind="load", client=client, search=_search(header),
     )
+    return replace(found, headline=headline_of_load(found))
 
 
 def _search(header: Mapping[str, Any]) -> SearchFinding | None:

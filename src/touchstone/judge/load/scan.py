@@ -5,7 +5,7 @@ Nothing is kept per event but the gaps, as 32-bit seconds: an error of a ten-mil
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
@@ -74,10 +74,26 @@ class Offered:
         return values if self._order is None else values[self._order]
 
 
-def offered_points(run: LoadRun) -> tuple[Offered, ...]:
-    """Every point of ``run`` with what its events add up to."""
+@dataclass(frozen=True)
+class Arrivals:
+    """Token events of one point, a batch of them: when each came, how many tokens of use it brought, and when each gap ended.
+
+    The gaps are those that :class:`Offered` keeps, in the same order.
+    """
+
+    at_ns: Integers
+    tokens: Floats
+    gap_ended_ns: Integers
+
+
+Watch = Callable[[Offered, Arrivals], None]
+"""Sees the events of a point pass by; its rows are all there, its streams are not yet."""
+
+
+def offered_points(run: LoadRun, watch: Watch | None = None) -> tuple[Offered, ...]:
+    """Every point of ``run`` with what its events add up to; ``watch`` sees them as they pass."""
     points = tuple(_empty(point, _rows_of(run.requests, point.index)) for point in run.points)
-    by_index = {one.point.index: _Adder(one) for one in points}
+    by_index = {one.point.index: _Adder(one, watch) for one in points}
     for events in run.events():
         bearing = metrics.token_events(events)
         for index in _points_of(bearing):
@@ -120,8 +136,8 @@ def _empty(point: Point, requests: Requests) -> Offered:
 class _Adder:
     """Adds batches of events to one point."""
 
-    def __init__(self, offered: Offered) -> None:
-        self._offered = offered
+    def __init__(self, offered: Offered, watch: Watch | None) -> None:
+        self._offered, self._watch = offered, watch
         self._filled = 0
         requests = offered.requests
         self._total = metrics.output_tokens(requests)
@@ -145,11 +161,17 @@ class _Adder:
         steps = metrics.steps_ns(events)
         apart = ~np.ma.getmaskarray(steps)
         streams.backwards += int(np.count_nonzero(steps.data < 0))
-        self._keep_gaps(steps.data[apart & np.repeat((rows >= 0) & self._good[rows], lengths)])
+        gaps = apart & np.repeat((rows >= 0) & self._good[rows], lengths)
+        self._keep_gaps(steps.data[gaps])
         silent = np.ma.getmaskarray(events.tokens)
         counted = np.add.reduceat(events.tokens.filled(0), starts)
         quiet = np.add.reduceat(silent, starts, dtype=np.int64)
-        self._keep_tokens(events, rows, lengths, (counted, quiet))
+        tokens = self._tokens(events, rows, lengths, (counted, quiet))
+        if self._offered.stretch is not None:
+            place = self._offered.stretch.slice_of(events.at_ns.data)
+            streams.slice_tokens += np.bincount(place, weights=tokens, minlength=SLICES + 1)[:SLICES]
+        if self._watch is not None:
+            self._watch(self._offered, Arrivals(events.at_ns.data, tokens, events.at_ns.data[gaps]))
         mine = rows >= 0
         streams.stray += int(lengths[~mine].sum())
         for column, values in ((streams.events, lengths), (streams.arrivals, np.add.reduceat(apart, starts, dtype=np.int64) + 1),
@@ -165,18 +187,14 @@ class _Adder:
         offered.gaps_s[self._filled:end] = steps / NS_PER_S
         self._filled = end
 
-    def _keep_tokens(self, events: Events, rows: Integers, lengths: Integers, sums: tuple[Integers, Integers]) -> None:
-        """Add the tokens that came inside the window. Events that do not say how many they brought share what is left of n evenly."""
-        stretch = self._offered.stretch
-        if stretch is None or not len(rows):
-            return
+    def _tokens(self, events: Events, rows: Integers, lengths: Integers, sums: tuple[Integers, Integers]) -> Floats:
+        """The tokens of use that each event brought. Events that do not say how many share what is left of n evenly."""
         counted, quiet = sums
         left = np.where(np.ma.getmaskarray(self._total)[rows], quiet * self._usual, self._total.data[rows] - counted)
         each = np.maximum(left, 0) / np.maximum(quiet, 1)
-        tokens = np.where(np.ma.getmaskarray(events.tokens), np.repeat(each, lengths), events.tokens.data)
+        tokens = np.where(np.ma.getmaskarray(events.tokens), np.repeat(each, lengths), events.tokens.data).astype(np.float64, copy=False)
         tokens[~np.repeat((rows >= 0) & self._useful[rows], lengths)] = 0
-        place = stretch.slice_of(events.at_ns.data)
-        self._offered.streams.slice_tokens += np.bincount(place, weights=tokens, minlength=SLICES + 1)[:SLICES]
+        return tokens
 
     def finish(self) -> None:
         """Give back what was reserved for gaps that did not come."""

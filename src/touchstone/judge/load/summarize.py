@@ -95,9 +95,7 @@ def _conditions(points: Sequence[Offered], plan: LoadPlan) -> dict[str, Any]:
 
 
 def _estimates(points: Sequence[Offered], plan: LoadPlan) -> dict[str, Estimate]:
-    found = {name: spread(name, [Sample.of_rows(one.in_order(of(one.requests)).compressed()) for one in points], _why_missing(name, points))
-             for name, of in _OF_REQUESTS.items()}
-    found["itl"] = spread("itl", [_gaps(one) for one in points], _why_missing("itl", points))
+    found = {name: spread(name, [sample_of(name, one) for one in points], _why_missing(name, points)) for name in (*_OF_REQUESTS, "itl")}
     found["decode_speed"] = inverse(found["tpot"])
     goals = levels.per_request(plan.slos)
     goals = goals if all(levels.can_judge(points, level) for level in goals) else ()
@@ -108,6 +106,16 @@ def _estimates(points: Sequence[Offered], plan: LoadPlan) -> dict[str, Estimate]
     if share is not None:
         found["goodput"] = Estimate(**{**vars(found["goodput"]), "share": share})
     return {name: found[name] for name in REPORTED}
+
+
+def sample_of(name: str, offered: Offered) -> Sample:
+    """A latency in one repeat, in the order of sending; of ``itl`` every gap."""
+    return _gaps(offered) if name == "itl" else Sample.of_rows(offered.in_order(_OF_REQUESTS[name](offered.requests)).compressed())
+
+
+def rate_of(name: str, offered: Offered) -> float | None:
+    """A rate over the whole window of one repeat; None where nothing was sent. Goodput has levels and is not among them."""
+    return _RATES[name](_sum(_slices(offered, None))) if offered.stretch is not None and offered.stretch.seconds else None
 
 
 def _gaps(offered: Offered) -> Sample:

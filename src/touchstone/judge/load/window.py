@@ -29,14 +29,14 @@ class Stretch:
     def seconds(self) -> float:
         return max(self.end_ns - self.start_ns, 0) / NS_PER_S
 
-    def slice_of(self, at_ns: np.ndarray[Any, np.dtype[np.int64]]) -> Slices:
-        """For each stamp its slice, 0 to SLICES - 1; SLICES where it lies outside."""
+    def slice_of(self, at_ns: np.ndarray[Any, np.dtype[np.int64]], count: int = SLICES) -> Slices:
+        """For each stamp its slice of ``count`` equal ones, from 0; ``count`` where it lies outside."""
         if self.end_ns <= self.start_ns:
-            return np.full(len(at_ns), SLICES, dtype=np.int64)
+            return np.full(len(at_ns), count, dtype=np.int64)
         # In floating point: a stamp off by a billionth at a slice's edge changes nothing, and the product cannot overflow.
-        place = (at_ns - (self.start_ns + 1)) * (SLICES / (self.end_ns - self.start_ns))
+        place = (at_ns - (self.start_ns + 1)) * (count / (self.end_ns - self.start_ns))
         inside = (at_ns > self.start_ns) & (at_ns <= self.end_ns)
-        return np.where(inside, np.minimum(place.astype(np.int64), SLICES - 1), SLICES)
+        return np.where(inside, np.minimum(place.astype(np.int64), count - 1), count)
 
     def slices(self, at_ns: Column, chosen: metrics.Flags, weights: Column | None = None) -> np.ndarray[Any, np.dtype[np.float64]]:
         """How many of the ``chosen`` stamps, or how much of their ``weights``, fall into each slice."""
@@ -65,7 +65,14 @@ def stretch_of(point: Point, requests: Requests) -> Stretch | None:
         start_ns, end_ns = max(_filled_ns(point, ended), int(sent.min()) + ramp_ns), int(sent.max())
         if np.count_nonzero((ended > start_ns) & (ended <= end_ns)) >= LEAST_SHARE * len(ended):
             return Stretch(start_ns, end_ns, steady=True)
-    last = requests.ended_ns.compressed()
+    return span_of(requests)
+
+
+def span_of(requests: Requests) -> Stretch | None:
+    """From the first request sent to the last one ended; None if nothing was sent."""
+    sent, last = requests.sent_ns.compressed(), requests.ended_ns.compressed()
+    if not len(sent):
+        return None
     return Stretch(int(sent.min()), max(int(sent.max()), int(last.max()) if len(last) else 0), steady=False)
 
 

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from touchstone import load_store, store
+from touchstone.cli.inert import inert
 from touchstone.cli.language import LANGUAGES
+from touchstone.cli.streams import print_aside
+from touchstone.errors import making_sense_of
+from touchstone.finding import Findings
 from touchstone.judge.findings import findings_of
+from touchstone.message import say
+from touchstone.parquet import replace_file
 from touchstone.record import Run
 from touchstone.report import FACES
+from touchstone.report.charts.drawing import DrawingBoard
 from touchstone.report.i18n import translator
+from touchstone.run_directories import read_run
 from touchstone.served import LoadRun
 
-
-def read_run(directory: Path) -> Run | LoadRun:
-    """The run in ``directory``, of either kind. Raises :class:`touchstone.errors.DataError`."""
-    return load_store.load_test(directory) if load_store.is_load(store.read_header(directory)) else store.load(directory)
+PAGE = "report.html"
 
 
-def show(directory: Path, face: str, lang: str) -> str:
-    """The report of the run in ``directory``."""
-    return FACES[face](findings_of(read_run(directory)), translator(lang), lang)
+def show(directory: Path, face: str, lang: str, *, redact: bool = True) -> str:
+    """The report of the run in ``directory``; ``redact`` masks the address of its server in the page, which is made to be passed on."""
+    if face == "html":
+        with DrawingBoard() as board:
+            run = read_run(directory)
+            return _page(run, findings_of(run), board, lang, redact=redact)
+    findings = findings_of(read_run(directory))
+    with making_sense_of(directory):
+        return FACES[face](findings, translator(lang), lang)
 
 
 def show_as(directory: Path, tool: str, face: str, lang: str) -> str:
@@ -33,10 +43,30 @@ def show_as(directory: Path, tool: str, face: str, lang: str) -> str:
 
 
 def write_and_show(directory: Path, face: str, lang: str) -> str:
-    """Write the Markdown reports of both languages and the JSON into ``directory``; return the face asked for."""
-    findings = findings_of(read_run(directory))
-    for language in LANGUAGES:
-        text = FACES["md"](findings, translator(language), language)
-        (directory / f"report.{language}.md").write_text(text + "\n", encoding="utf-8")
-    (directory / "report.json").write_text(FACES["json"](findings, translator("en"), "en") + "\n", encoding="utf-8")
+    """Write the page, the Markdown reports of both languages and the JSON into ``directory``; return the face asked for."""
+    try:
+        return _write_and_show(directory, face, lang)
+    except BaseException:  # Ctrl-C, a full disk: nothing that was measured is lost
+        print_aside(inert(say("what was measured is kept; for its report: touchstone report {directory}", directory=directory).render(translator(lang))))
+        raise
+
+
+def _write_and_show(directory: Path, face: str, lang: str) -> str:
+    with DrawingBoard() as board:
+        run = read_run(directory)
+        findings = findings_of(run)
+        for language in LANGUAGES:
+            text = FACES["md"](findings, translator(language), language)
+            (directory / f"report.{language}.md").write_text(text + "\n", encoding="utf-8")
+        (directory / "report.json").write_text(FACES["json"](findings, translator("en"), "en") + "\n", encoding="utf-8")
+        replace_file(directory / PAGE, _page(run, findings, board, lang).encode())
     return FACES[face](findings, translator(lang), lang)
+
+
+def _page(run: Run | LoadRun, findings: Findings, board: DrawingBoard, lang: str, *, redact: bool = True) -> str:
+    from touchstone.judge.plots import plots_of
+    from touchstone.report.html.masking import masked
+    from touchstone.report.html.page import to_html
+
+    with making_sense_of(run.path):
+        return to_html(masked(findings) if redact else findings, plots_of(run, findings), lang, board.draw)

@@ -2,22 +2,56 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import click
 
-from touchstone.cli import language
+from touchstone.cli import gates, language
+from touchstone.cli.streams import print_result, write_file
 
 
 @click.command(context_settings={"show_default": True})
 @click.argument("directory", type=click.Path(path_type=Path))
-@click.option("--format", "face", type=click.Choice(["text", "md", "json"]), default="text", help="Which face of the report.")
+@click.option("--format", "face", type=click.Choice(["text", "md", "json", "html"]), default="text", help="Which face of the report.")
+@click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead of standard output.")
 @click.option("--metrics-as", "tool", metavar="TOOL", help="The numbers as vllm, sglang, guidellm, aiperf, evalscope or aisbench would define them.")
+@click.option("--no-redact", is_flag=True, help="Keep the address of a measured server in the HTML; without it the host is masked.")
+@gates.option
 @language.option
-def report(directory: Path, face: str, tool: str | None, lang: str) -> int:
-    """Print the report of the run in DIRECTORY, finished or not."""
+def report(directory: Path, tool: str | None, fail_on: tuple[str, ...], lang: str, **given: Any) -> int:
+    """Print the report of the run in DIRECTORY, finished or not.
+
+    html is one file that carries English and Chinese, needs no network, and opens from disk.
+    """
     from touchstone.cli import faces
 
-    chosen = language.chosen(lang=lang)
-    click.echo(faces.show(directory, face, chosen) if tool is None else faces.show_as(directory, tool, face, chosen))
-    return 0
+    chosen, closed_by = language.chosen(lang=lang), gates.chosen(fail_on)
+    face, output = given["face"], given["output"]
+    if tool is not None:
+        _refuse_page(face)
+        text = faces.show_as(directory, tool, face, chosen)
+    else:
+        text = faces.show(directory, face, chosen, redact=not given["no_redact"])
+    if output is None:
+        print_result(text)
+    else:
+        write_file(output, text)
+    return _gate(directory, closed_by) if closed_by else 0
+
+
+def _gate(directory: Path, closed_by: tuple[str, ...]) -> int:
+    """The exit code of the gates asked for. Raises :class:`UsageError` for slo where the run has no service level."""
+    from touchstone.cli import faces
+
+    report = json.loads(faces.show(directory, "json", "en"))
+    gates.chosen(closed_by, levels=gates.has_levels(report))
+    return gates.exit_code(report, closed_by)
+
+
+def _refuse_page(face: str) -> None:
+    from touchstone.errors import UsageError
+
+    if face == "html":
+        raise UsageError("--metrics-as has no HTML.", "Use --format text, md or json.")

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import signal
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from touchstone.cli import language
+from touchstone.cli import gates, language, tracking, watching
 from touchstone.cli.load_options import LoadCommand, options
+from touchstone.message import say
 
 if TYPE_CHECKING:
+    from touchstone.cli.audience import Audience
+    from touchstone.cli.events import Subject
     from touchstone.cli.load_progress import LoadProgress
     from touchstone.load_plan import LoadPlan
     from touchstone.measure.load.load_test import Target
     from touchstone.measure.load.play import Control
-    from touchstone.message import Translate
 
 
 @click.command(cls=LoadCommand, context_settings={"show_default": True})
 @options
+@watching.options
 @language.option
 def load(**given: Any) -> int:
     """Offer a load to the server at --base-url and print the report.
@@ -37,19 +38,26 @@ def load(**given: Any) -> int:
     from touchstone.report.i18n import translator
 
     lang = language.chosen(lang=given["lang"])
+    translate = translator(lang)
     plan = plan_of(given)
-    target = meet(given, plan)
-    directory, header = new_test(given, plan, target)
-    with watched(translator(lang), given) as (progress, control):
-        status = LoadTest(directory, header, target, progress, control).play()
-    click.echo(faces.write_and_show(directory, given["face"], lang))
-    return 130 if status == "interrupted" else 0
+    closed_by = gates.chosen(given["fail_on"], levels=bool(plan.slos))
+    with watching.outlets_of(given, translate) as outlets:
+        target = meet(given, plan)
+        directory, header = new_test(given, plan, target)
+        with watching.audience(subject(directory, header, plan), outlets, progress_of(given, plan)) as heard:
+            with stoppable(heard) as control:
+                LoadTest(directory, header, target, heard, control).play()
+            shown = faces.write_and_show(directory, given["face"], lang)
+            code = watching.finish(heard, directory, closed_by)
+        watching.show(shown, given, translate)
+        tracking.after(directory, given["trackers"], lang)
+    return code
 
 
 def meet(given: dict[str, Any], plan: LoadPlan) -> Target:
     """Ask the server who it is and what it counts. Raises :class:`touchstone.errors.TouchstoneError`."""
+    from touchstone.cli.live_line import LiveLine
     from touchstone.cli.load_options import endpoint_of, headers_of
-    from touchstone.cli.load_progress import LoadProgress
     from touchstone.load_words import parse_duration
     from touchstone.measure.load.meeting import meet_server
     from touchstone.report.i18n import translator
@@ -59,7 +67,7 @@ def meet(given: dict[str, Any], plan: LoadPlan) -> Target:
     endpoint, fixed = endpoint_of(given)
     headers, patience_s = headers_of(given), parse_duration(given["ready_timeout"], zero=True)
     translate = translator(language.chosen(lang=given["lang"]))
-    LoadProgress(translate, _ui(given)).say(translate("asking the server for its model and how it counts tokens"))
+    LiveLine(_ui(given)).say(translate("asking the server for its model and how it counts tokens"))
     return meet_server(endpoint, plan, headers, fixed=fixed, patience_s=patience_s)
 
 
@@ -104,30 +112,40 @@ def new_test(given: dict[str, Any], plan: LoadPlan, target: Target) -> tuple[Pat
     return directory, header
 
 
-@contextlib.contextmanager
-def watched(translate: Translate, given: dict[str, Any]) -> Iterator[tuple[LoadProgress, Control]]:
-    """Progress on stderr, and the user's wish to stop: Ctrl-C sends nothing new, a second one stops at once."""
+def subject(directory: Path, header: dict[str, Any], plan: LoadPlan | None) -> Subject:
+    """What is measured. Without a ``plan`` it is a search: what that will try, nobody knows before."""
+    from touchstone.cli.course import LoadCourse
+    from touchstone.cli.events import Subject
+
+    cases = [] if plan is None else [{"case": load.label, "repeats": plan.repeats} for load in plan.loads]
+    return Subject(header["id"], directory, LoadCourse(plan), {
+        "kind": "search" if plan is None else "load", "plan": header["plan"]["name"], "model": header["endpoint"]["model"], "resumed": False, "launches": None, "cases": cases})
+
+
+def progress_of(given: dict[str, Any], plan: LoadPlan | None) -> LoadProgress:
+    """What a person sees of the test meanwhile; of a search, without a ``plan``, what it tries."""
+    from touchstone.cli.course import LoadCourse
     from touchstone.cli.load_progress import LoadProgress
+    from touchstone.report.i18n import translator
+
+    loads = [] if plan is None else [load.label for load in plan.loads]
+    return LoadProgress(LoadCourse(plan), loads, translator(language.chosen(lang=given["lang"])), _ui(given))
+
+
+@contextlib.contextmanager
+def stoppable(heard: Audience) -> Iterator[Control]:
+    """The user's wish to stop: Ctrl-C sends nothing new and waits for what is under way, a second one stops at once."""
     from touchstone.measure.load.play import Control
 
     control = Control()
-    progress = LoadProgress(translate, _ui(given))
 
-    def interrupted(_signal: int, _frame: FrameType | None) -> None:
+    def interrupted() -> None:
         control.stop += 1
-        progress.say(translate("sending nothing new and waiting for what is under way; press Ctrl-C again to stop now")
-                     if control.stop == 1 else translate("stopping now"))
+        heard("note", {"message": say("sending nothing new and waiting for what is under way; press Ctrl-C again to stop now")
+                       if control.stop == 1 else say("stopping now")})
 
-    def terminated(_signal: int, _frame: FrameType | None) -> None:
+    def terminated() -> None:
         control.stop = 2  # what the system sends leaves no time to drain
 
-    handlers = {signal.SIGINT: interrupted, signal.SIGTERM: terminated}
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup the test outlives its terminal
-        handlers[signal.SIGHUP] = terminated
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
-        yield progress, control
-    finally:
-        progress.close()
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with watching.stoppable(interrupted, terminated):
+        yield control

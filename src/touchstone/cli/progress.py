@@ -1,90 +1,175 @@
-"""Shows a running measurement on stderr: a live line on a terminal, plain lines elsewhere."""
+"""Shows a running measurement on stderr: a row for each case on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TextIO
 
+from touchstone.cli.course import RunCourse
 from touchstone.cli.inert import inert
 from touchstone.cli.live_line import LiveLine
-from touchstone.clock import now_ns
+from touchstone.cli.live_table import Row, table_lines
 from touchstone.message import Message, Translate, say
 from touchstone.plan import Plan
-from touchstone.units import seconds
+from touchstone.units import NS_PER_S, seconds, significant
 
-_PLAIN_PERIOD_S = 10.0  # of what is written one below the other
+_PLAIN_PERIOD_NS = 10 * NS_PER_S  # of what is written one below the other
+_DRAW_PERIOD_NS = NS_PER_S // 4
+TICK_S = 1.0
+"""Where nothing happens, a live display is drawn anew so often: each drawing is work that is not the measurement's."""
 _PHASES: Mapping[str, Message] = {
     "verify": say("verifying"), "pilot_marked": say("pilot"), "pilot_plain": say("pilot"), "pilot_warmup": say("pilot"),
     "warmup": say("warming up"), "measured": say("measuring"),
 }
+HEADS = (say("phase"), say("trials"), say("tokens/s"), say("failed"))
+
+
+@dataclass
+class _Seen:
+    """What is known of a case so far. The rate is of its measured trials: all their tokens over all their time."""
+
+    phase: Message
+    trials: int = 0
+    failed: int = 0
+    tokens: int = 0
+    elapsed_s: float = 0.0
+    counted: bool = True
+    done: bool = False
+
+    def add(self, event: Mapping[str, Any]) -> None:
+        """Count a trial that ended."""
+        if event["status"] != "ok":
+            self.failed += 1
+        elif event["phase"] == "measured":
+            self.trials += 1
+            self.elapsed_s += event["elapsed_s"]
+            self.counted = self.counted and event["output_tokens"] is not None
+            self.tokens += event["output_tokens"] or 0
+
+    @property
+    def rate(self) -> str:
+        """Tokens per second so far; a dash where nobody counts tokens."""
+        return significant(self.tokens / self.elapsed_s, 3) if self.counted and self.elapsed_s else "-"
 
 
 class Progress:
-    """Counts work in output tokens, which is what time is roughly proportional to, and says how much is left."""
+    """Listens to a run and shows how far it is, what each case has given so far, and how long it may yet take."""
 
     def __init__(self, plan: Plan, translate: Translate, ui: str, stream: TextIO = sys.stderr) -> None:
-        self._plan, self._translate, self._line = plan, translate, LiveLine(ui, stream)
-        self._work = {case.name: case.output_tokens * (1 + (case.batch_size - 1) / 4) for case in plan.cases}
-        warmups = plan.warmup if isinstance(plan.warmup, int) else 12
-        first = next((self._work[case.name] for case in plan.cases if case.speed), 0.0)
-        self._total = plan.launches * sum(self._work.values()) * (warmups + plan.trials) + first * (2 * plan.observer_pairs + 1)
-        self._done, self._current = 0.0, 0.0
-        self._started_ns = 0
-        self._said_ns = 0
-        self._last = ""
+        self._plan, self._translate, self._line, self._course = plan, translate, LiveLine(ui, stream), RunCourse(plan)
+        self.period_s: float | None = TICK_S if self._line.live and not self._line.silent else None
+        self._cases = {case.name: _Seen(say("waiting")) for case in plan.cases}
+        self._trials = plan.launches * plan.trials
+        self._now: tuple[str, Message] | None = None
+        self._launch = 0
+        self._state = ""
+        self._started_ns = self._said_ns = self._drawn_ns = 0
 
-    def __call__(self, kind: str, event: Mapping[str, Any]) -> None:
+    def hear(self, kind: str, event: Mapping[str, Any], at_ns: int) -> None:
         """Take one event of the run."""
-        if self._line.silent:
+        if self._line.silent and kind != "note":
             return
-        if kind == "environment":
-            self._said_ns = now_ns()
-            self._line.say(self._translate("launch {launch} of {total}: loading").format(
-                launch=event["launch"] + 1, total=self._plan.launches))
-        elif kind == "server":
-            self._on_waiting(event)
-        elif kind == "trial":
-            self._on_trial(event)
-        elif kind == "crash":
-            self._line.say(say("the process was lost in case {case} ({how}); going on without that case", case=event["case"],
-                               how=event["how"]).render(self._translate))
+        self._course.hear(kind, event, at_ns)
+        if heard := getattr(self, f"_on_{kind}", None):
+            heard(event, at_ns)
 
-    def _on_waiting(self, event: Mapping[str, Any]) -> None:
-        """A server that is being started: how long so far, and the last line it wrote."""
-        text = self._translate("waiting for the server, {waited} s").format(waited=round(event["waited_s"]))
-        says = inert(event["says"]).strip()
-        text += f" · {says}" if says else ""
-        now = now_ns()
-        if self._line.live:
-            self._line.show(text)
-        elif seconds(now - self._said_ns) > _PLAIN_PERIOD_S:
-            self._said_ns = now
-            self._line.say(text)
-
-    def _on_trial(self, event: Mapping[str, Any]) -> None:
-        now = now_ns()
-        self._started_ns = self._started_ns or now
-        self._done += self._current
-        self._current = self._work.get(event["case"], 0.0)
-        phase = _PHASES[event["phase"]].render(self._translate)
-        text = f"{phase} {event['case']} #{event['index'] + 1}{self._left(now)}"
-        changed = f"{phase} {event['case']}" != self._last
-        if self._line.live:
-            self._line.show(text)
-        elif changed and seconds(now - self._said_ns) > _PLAIN_PERIOD_S:
-            self._said_ns = now
-            self._line.say(text)
-        self._last = f"{phase} {event['case']}"
-
-    def _left(self, now: int) -> str:
-        if not self._done or not self._total:
-            return ""
-        elapsed = seconds(now - self._started_ns)
-        left = max(0.0, elapsed * (self._total / self._done - 1))
-        share = min(99, round(100 * self._done / self._total))
-        return " · " + self._translate("{share} %, about {left} s left").format(share=share, left=round(left))
+    def tick(self, at_ns: int) -> None:
+        """Time goes by, and a trial may take long."""
+        self._draw(at_ns)
 
     def close(self) -> None:
         """Leave the terminal as it was found."""
         self._line.close()
+
+    def _on_note(self, event: Mapping[str, Any], _at_ns: int) -> None:
+        self._line.insist(event["message"].render(self._translate))
+
+    def _on_warning(self, event: Mapping[str, Any], _at_ns: int) -> None:
+        self._line.say(inert(event["message"].render(self._translate)))
+
+    def _on_start(self, _event: Mapping[str, Any], at_ns: int) -> None:
+        self._started_ns, self._state = at_ns, self._translate("starting")
+        self._draw(at_ns)
+
+    def _on_environment(self, event: Mapping[str, Any], at_ns: int) -> None:
+        self._launch, self._now = event["launch"], None
+        self._started_ns = self._started_ns or at_ns
+        self._said_ns = at_ns
+        self._state = self._translate("launch {launch} of {total}: loading").format(launch=event["launch"] + 1, total=self._plan.launches)
+        if self._line.live:
+            self._draw(at_ns)
+        else:
+            self._line.say(self._state)
+
+    def _on_server(self, event: Mapping[str, Any], at_ns: int) -> None:
+        """A server that is being started: how long so far, and the last line it wrote."""
+        self._state = self._translate("waiting for the server, {waited} s").format(waited=round(event["waited_s"]))
+        says = inert(event["says"]).strip()
+        self._state += f" · {says}" if says else ""
+        self._show(self._state, at_ns)
+
+    def _on_crash(self, event: Mapping[str, Any], _at_ns: int) -> None:
+        seen = self._seen(event["case"])
+        seen.phase, seen.failed = say("failed"), max(seen.failed, 1)
+        self._line.say(say("the process was lost in case {case} ({how}); going on without that case", case=event["case"],
+                           how=event["how"]).render(self._translate))
+
+    def _on_refused(self, event: Mapping[str, Any], _at_ns: int) -> None:
+        self._seen(event["case"]).phase = say("does not fit")
+
+    def _on_trial(self, event: Mapping[str, Any], at_ns: int) -> None:
+        phase = _PHASES[event["phase"]]
+        changed, self._now = self._now != (event["case"], phase), (event["case"], phase)
+        if event["case"] in self._cases:
+            self._cases[event["case"]].phase = phase
+        self._state = ""
+        if self._line.live:
+            self._show("", at_ns)
+        elif changed:
+            self._show(f"{phase.render(self._translate)} {event['case']} #{event['index'] + 1}{self._left(at_ns)}", at_ns)
+
+    def _on_played(self, event: Mapping[str, Any], _at_ns: int) -> None:
+        if event["case"] in self._cases:
+            self._cases[event["case"]].add(event)
+
+    def _on_case(self, event: Mapping[str, Any], _at_ns: int) -> None:
+        seen = self._seen(event["case"])
+        seen.phase = say("failed") if seen.failed else say("done") if self._launch + 1 == self._plan.launches else say("waiting")
+
+    def _seen(self, case: str) -> _Seen:
+        return self._cases.setdefault(case, _Seen(say("waiting")))
+
+    def _show(self, text: str, at_ns: int) -> None:
+        """Draw, or say ``text`` where nothing has been said for a while."""
+        if self._line.live:
+            if at_ns - self._drawn_ns >= _DRAW_PERIOD_NS:
+                self._draw(at_ns)
+        elif text and at_ns - self._said_ns > _PLAIN_PERIOD_NS:
+            self._said_ns = at_ns
+            self._line.say(text)
+
+    def _draw(self, at_ns: int) -> None:
+        if not self._line.live or not self._started_ns:
+            return
+        self._drawn_ns = at_ns
+        width, height = self._line.room()
+        rows = [Row(name, (seen.phase.render(self._translate), f"{seen.trials}/{self._trials}", seen.rate, str(seen.failed)),
+                    now=self._now is not None and self._now[0] == name) for name, seen in self._cases.items()]
+        head = self._state or self._headline(at_ns)
+        self._line.show_all([head, *table_lines([head.render(self._translate) for head in HEADS], rows, (width, height - 1))], width)
+
+    def _headline(self, at_ns: int) -> str:
+        text = self._translate("launch {launch} of {total}").format(launch=self._launch + 1, total=self._plan.launches)
+        if self._now is not None and self._now[0] not in self._cases:
+            text += f" · {self._now[1].render(self._translate)}"
+        elapsed = self._translate("{elapsed} s so far").format(elapsed=round(seconds(at_ns - self._started_ns)))
+        return f"{text} · {elapsed}{self._left(at_ns)}"
+
+    def _left(self, at_ns: int) -> str:
+        share = self._course.share
+        if not share:
+            return ""
+        left_s = seconds(at_ns - self._started_ns) * (1 / share - 1)
+        return " · " + self._translate("{share} %, about {left} s left").format(share=min(99, round(100 * share)), left=round(left_s))

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
-import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from touchstone.cli import language
+from touchstone.cli import gates, language, streams, tracking, watching
 from touchstone.cli.run_options import SECTIONS, chosen_options, engine_options
 from touchstone.cli.sections import SectionedCommand, refuse_beside
-from touchstone.message import Translate, say
+from touchstone.message import say
 
 if TYPE_CHECKING:
-    from touchstone.cli.progress import Progress
+    from touchstone.cli.audience import Audience
+    from touchstone.cli.events import Subject
     from touchstone.measure.launches import Control
-    from touchstone.plan import Target
+    from touchstone.plan import Plan, Target
 
 _SECTIONS: Mapping[str, tuple[str, ...]] = {
     "What is measured": ("list_suites", "model", "cases", "input_len", "output_len", "batch_size"),
     "How often": ("launches", "trials", "half_width", "max_trials", "warmup", "seed"),
     **SECTIONS,
-    "Result": ("output_dir", "resume", "face", "ui", "lang"),
+    "Result": ("output_dir", "resume", "face", "ui", *watching.OPTIONS, "lang"),
 }
-_BESIDE_RESUME = frozenset({"face", "ui", "lang"})
+_BESIDE_RESUME = frozenset({"face", "ui", *watching.OPTIONS, "lang"})
 
 
 @click.command(cls=SectionedCommand, sections=_SECTIONS, context_settings={"show_default": True})
@@ -51,6 +50,7 @@ _BESIDE_RESUME = frozenset({"face", "ui", "lang"})
 @click.option("--resume", metavar="DIR", type=click.Path(path_type=Path), help="Go on with a run that was broken off, as it was begun.")
 @click.option("--format", "face", type=click.Choice(["text", "md", "json"]), default="text", help="What to print at the end.")
 @click.option("--ui", type=click.Choice(["auto", "rich", "plain", "none"]), default="auto", help="Progress on stderr.")
+@watching.options
 @language.option
 @click.pass_context
 def run(ctx: click.Context, /, **given: Any) -> int:
@@ -69,52 +69,55 @@ def run(ctx: click.Context, /, **given: Any) -> int:
     if given["list_suites"]:
         _print_suites(lang)
         return 0
-    directory, header, command = _resumed(ctx, given["resume"]) if given["resume"] else _new_run(given)
-    progress, control = Progress(Plan.model_validate(header["plan"]), translate, given["ui"]), Control()
-    with _stoppable(progress, control, translate):
-        status = Launches(directory, header, command, progress, control).play()
-    click.echo(faces.write_and_show(directory, given["face"], lang))
+    closed_by = gates.chosen(given["fail_on"], levels=False)
+    with watching.outlets_of(given, translate) as outlets:
+        directory, header, command = _resumed(ctx, given["resume"]) if given["resume"] else _new_run(given)
+        plan, control = Plan.model_validate(header["plan"]), Control()
+        with watching.audience(_subject(directory, header, plan), outlets, Progress(plan, translate, given["ui"])) as heard:
+            with _stoppable(heard, control):
+                status = Launches(directory, header, command, heard, control).play()
+            shown = faces.write_and_show(directory, given["face"], lang)
+            code = watching.finish(heard, directory, closed_by)
+        watching.show(shown, given, translate)
+        tracking.after(directory, given["trackers"], lang)
     if status == "interrupted":
-        click.echo(translate("go on with it: touchstone run --resume {directory}").format(directory=directory), err=True)
-    return 130 if status == "interrupted" else 0
+        streams.print_aside(translate("go on with it: touchstone run --resume {directory}").format(directory=directory))
+    return code
 
 
-@contextlib.contextmanager
-def _stoppable(progress: Progress, control: Control, translate: Translate) -> Iterator[None]:
+def _subject(directory: Path, header: Mapping[str, Any], plan: Plan) -> Subject:
+    from touchstone.cli.course import RunCourse
+    from touchstone.cli.events import Subject
+
+    return Subject(str(header["id"]), directory, RunCourse(plan), {
+        "kind": "run", "plan": plan.name, "model": str(header["target"]["model"]), "resumed": header.get("status") != "created",
+        "launches": plan.launches, "cases": [{"case": case.name, "repeats": plan.launches * plan.trials} for case in plan.cases]})
+
+
+def _stoppable(heard: Audience, control: Control) -> AbstractContextManager[None]:
     """The user's wish to stop: Ctrl-C lets the trial end, a second one ends it; so does whatever the system sends."""
-    def interrupted(_signal: int, _frame: FrameType | None) -> None:
-        progress.close()
-        click.echo(translate("stopping after this trial; press Ctrl-C again to stop now") if control.requests == 0
-                   else translate("stopping now"), err=True)
+    def interrupted() -> None:
+        heard("note", {"message": say("stopping after this trial; press Ctrl-C again to stop now") if control.requests == 0
+                       else say("stopping now")})
         control.stop()
 
-    def terminated(_signal: int, _frame: FrameType | None) -> None:
-        control.stop(2)
-
-    handlers = {signal.SIGINT: interrupted, signal.SIGTERM: terminated}
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup the run outlives its terminal
-        handlers[signal.SIGHUP] = terminated
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
-        yield
-    finally:
-        progress.close()
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return watching.stoppable(interrupted, lambda: control.stop(2))
 
 
 def _resumed(ctx: click.Context, directory: Path) -> tuple[Path, dict[str, Any], list[str]]:
     """A run that was broken off: its directory, its header, and the command of its launches."""
     from touchstone import store
-    from touchstone.errors import UsageError
-    from touchstone.plan import Target
+    from touchstone.errors import UsageError, making_sense_of
+    from touchstone.plan import Plan, Target
 
     refuse_beside(ctx, "resume", _BESIDE_RESUME, lambda option: UsageError(
         "--resume goes on with a run as it was begun; {option} cannot be changed now.", "Leave it out, or start a new run.", option=option))
     header = store.read_header(directory)
     if header.get("status") == "complete":
         raise UsageError("{directory} is complete; there is nothing to go on with.", "touchstone report {directory}", directory=directory)
-    return directory, header, _command(Target.model_validate(header["target"]))
+    with making_sense_of(directory):
+        target, _, _ = Target.model_validate(header["target"]), Plan.model_validate(header["plan"]), header["id"]
+    return directory, header, _command(target)
 
 
 def _new_run(given: dict[str, Any]) -> tuple[Path, dict[str, Any], list[str]]:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from touchstone.cli import language
+from touchstone.cli import gates, language, tracking, watching
 from touchstone.cli.load_options import LoadCommand, options
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from touchstone.judge.search import Goal, Probe, Tried
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--at-least", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.95,
               help="The share of requests that must keep all limits of --goodput.")
 @click.option("--budget", "budget", type=click.IntRange(min=1), help="Spend no more requests than this on the whole search.")
+@watching.options
 @language.option
 def search(**given: Any) -> int:
     """Find the highest concurrency (or, with --request-rate, the highest rate) that keeps every --slo and --goodput.
@@ -33,29 +35,44 @@ def search(**given: Any) -> int:
     The search starts at --concurrency or --request-rate, doubles until a level is missed, and then spends its requests at the edge.
     """
     from touchstone.cli import faces
-    from touchstone.cli.load import meet, new_test, watched
+    from touchstone.cli.load import meet, new_test, progress_of, stoppable, subject
     from touchstone.cli.load_options import plan_of
-    from touchstone.judge.search import Done, next_step
     from touchstone.measure.load.load_test import LoadTest
     from touchstone.report.i18n import translator
 
     lang = language.chosen(lang=given["lang"])
+    translate = translator(lang)
     plan = plan_of(given)
     levels, goal = _goal(given, plan)
-    target = meet(given, plan)
-    directory, header = new_test(given, plan, target)
+    closed_by = gates.chosen(given["fail_on"], levels=True)
+    with watching.outlets_of(given, translate) as outlets:
+        target = meet(given, plan)
+        directory, header = new_test(given, plan, target)
+        with watching.audience(subject(directory, header, None), outlets, progress_of(given, None)) as heard:
+            with stoppable(heard) as control, LoadTest(directory, header, target, heard, control) as test:
+                _search(test, directory, (plan.loads[0], levels, goal), lambda: bool(control.stop))
+            shown = faces.write_and_show(directory, given["face"], lang)
+            code = watching.finish(heard, directory, closed_by)
+        watching.show(shown, given, translate)
+        tracking.after(directory, given["trackers"], lang)
+    return code
+
+
+def _search(test: LoadTest, directory: Path, wanted: tuple[Load, list[tuple[Slo, ...]], Goal], stopped: Callable[[], bool]) -> None:
+    """Offer one load after the other until the strategy has its answer or somebody wants no more."""
+    from touchstone.judge.search import Done, next_step
+
+    first, levels, goal = wanted
     history: list[Tried] = []
-    with watched(translator(lang), given) as (progress, control):
-        test = LoadTest(directory, header, target, progress, control)
-        with test:
-            test.note(search={"goal": vars(goal), "history": []})
-            step = next_step(goal, history)
-            while not isinstance(step, Done) and not control.stop:
-                history.append(_try(test, directory, plan.loads[0], levels, (step, len(history))))
-                test.note(search={"goal": vars(goal), "history": [vars(tried) for tried in history]})
-                step = next_step(goal, history)
-    click.echo(faces.write_and_show(directory, given["face"], lang))
-    return 130 if control.stop else 0
+    test.note(search={"goal": vars(goal), "history": []})
+    step = next_step(goal, history)
+    while not isinstance(step, Done) and not stopped():
+        tried = _try(test, directory, first, levels, (step, len(history)))
+        if tried is None:
+            break
+        history.append(tried)
+        test.note(search={"goal": vars(goal), "history": [vars(tried) for tried in history]})
+        step = next_step(goal, history)
 
 
 def _goal(given: dict[str, Any], plan: LoadPlan) -> tuple[list[tuple[Slo, ...]], Goal]:
@@ -77,8 +94,8 @@ def _goal(given: dict[str, Any], plan: LoadPlan) -> tuple[list[tuple[Slo, ...]],
     return [*((level,) for level, _ in alone), *((each,) if each else ())], goal
 
 
-def _try(test: LoadTest, directory: Path, first: Load, levels: list[tuple[Slo, ...]], step: tuple[Probe, int]) -> Tried:
-    """Offer what the strategy asks for, and count who missed what."""
+def _try(test: LoadTest, directory: Path, first: Load, levels: list[tuple[Slo, ...]], step: tuple[Probe, int]) -> Tried | None:
+    """Offer what the strategy asks for, and count who missed what; None where somebody stopped it before anything was sent."""
     from touchstone import load_store
     from touchstone.judge.load.levels import count_misses
     from touchstone.judge.search import Tried
@@ -86,5 +103,7 @@ def _try(test: LoadTest, directory: Path, first: Load, levels: list[tuple[Slo, .
     probe, number = step
     changed = {"concurrency": round(probe.value)} if first.closed else {"request_rate": probe.value}
     index = test.offer(first.model_copy(update=changed), number, probe.requests)
+    if index is None:
+        return None
     issued, misses = count_misses(load_store.load_test(directory), index, levels)
     return Tried(probe.value, issued, misses, probe.confirming)

@@ -126,8 +126,9 @@ class _Launch:
             if weights + cache <= free:
                 fitting.append(case)
             else:
-                self._player.refuse(case.name, 0, case.batch_size,
-                                    f"weights {gigabytes(weights)} + KV cache {gigabytes(cache)} > free {gigabytes(free)}")
+                why = f"weights {gigabytes(weights)} + KV cache {gigabytes(cache)} > free {gigabytes(free)}"
+                self._player.refuse(case.name, 0, case.batch_size, why)
+                self._emit("refused", {"case": case.name, "reason": why})
         if self._cases and not fitting:
             raise NotReadyError("Nothing of this plan fits on {device}: weights of {weights} and a KV cache of {cache} for a "
                                 "batch of {batch}, and {free} are free.",
@@ -169,7 +170,7 @@ class _Launch:
         batches = workloads.verification_batches(self._plan.verification, self._engine, largest)
         trials = []
         for index, batch in enumerate(batches):
-            trials.append(self._player.play("verify", index, Phase.VERIFY, batch))
+            trials.append(self._told(self._player.play("verify", index, Phase.VERIFY, batch)))
             if self._player.lost:
                 raise EngineError(self._player.lost.message, self._player.lost.cure, **self._player.lost.fields)
         problem = self._judges.verify(trials, facts.random_weights)
@@ -258,9 +259,17 @@ class _Launch:
         if self._should_stop():
             raise StoppedError
         # Warm-ups and pilots take prompts that no measured trial has.
-        trial = self._player.play(case.name, index, phase, self._batch(case, index if phase is Phase.MEASURED else -1 - index))
+        trial = self._told(self._player.play(case.name, index, phase, self._batch(case, index if phase is Phase.MEASURED else -1 - index)))
         if self._player.lost:
             raise self._player.lost
+        return trial
+
+    def _told(self, trial: Trial) -> Trial:
+        """Say how ``trial`` ended; it is written down already."""
+        tokens = [record.output_tokens for record in trial.records]
+        self._emit("played", {"case": trial.case, "phase": trial.phase.value, "index": trial.index, "status": trial.status.value,
+                              "elapsed_s": seconds(trial.ended_ns - trial.sent_ns),
+                              "output_tokens": None if None in tokens else sum(filter(None, tokens))})
         return trial
 
     def _batch(self, case: Case, index: int) -> Batch:

@@ -81,6 +81,7 @@ class Launches:
         """
         with _alone(self._directory):
             self._set(status="running", started=self._header.get("started") or wall_time())
+            self._notify("start", {})
             try:
                 for launch in range(self._plan.launches):
                     if not self._play_launch(launch):
@@ -196,7 +197,7 @@ class Launches:
             self._header.setdefault("warmup_steady", {})[content["case"]] = content["steady"]
         elif kind == "case":
             self._header.setdefault("stopped_by", []).append({"launch": launch, **content})
-        if kind not in {"trial", "server"}:
+        if kind not in {"trial", "played", "refused", "server"}:
             store.write_header(self._directory, self._header)
         self._notify(kind, {"launch": launch, **content})
         return None

@@ -15,13 +15,15 @@ from touchstone.message import say
 from touchstone.plan import EngineOptions, Target
 
 _DTYPE_ALIASES = {"float32": "fp32", "float16": "fp16", "half": "fp16", "bfloat16": "bf16", "q8_0": "int8", "w8": "int8"}
+_DEVICE_ALIASES = {"gpu": "cuda", "nvidia": "cuda", "ascend": "npu"}
 _DEFAULT_MODEL = {"cpu": "25m", "cuda": "llama-2-7b", "npu": "llama-2-7b"}
 
 
 def resolve(*, engine: str | None, device: str | None, model: str | None, dtype: str | None, options: EngineOptions) -> Target:
     """A complete target. Raises where a name is unknown or a combination cannot be; never falls back silently."""
-    device = device or _best_device()
-    kind = device.partition(":")[0]
+    asked, colon, index = (device or _best_device()).partition(":")
+    kind = _DEVICE_ALIASES.get(asked, asked)
+    device = f"{kind}{colon}{index}"
     if kind not in DEVICE_KINDS:
         raise unknown_name(say("device"), device, DEVICE_KINDS)
     model = model and _located(model)

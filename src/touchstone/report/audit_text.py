@@ -12,7 +12,7 @@ from touchstone.finding import GRAVITY, AuditedRow, AuditedTable, AuditFindings,
 from touchstone.message import Message, Translate, say
 from touchstone.report.document import SCHEMA
 from touchstone.report.markdown import cell
-from touchstone.report.table import STATUS_WORDS, plain
+from touchstone.report.table import COLON, SEMICOLON, STATUS_WORDS, listed, plain
 from touchstone.report.terminal import Screen
 
 _MOST_ROWS = 60
@@ -28,11 +28,8 @@ def headline(findings: AuditFindings) -> Message:
     bad = [status for status in GRAVITY[:3] if counts[status]]
     if not bad:
         return say("{count} of {total} rows pass; nothing contradicts itself or physics", count=counts[Judgement.PASS], total=total)
-    parts = tuple(say("{count} {status}", count=counts[status], status=STATUS_WORDS[status]) for status in bad)
-    joined = parts[0]
-    for part in parts[1:]:
-        joined = say("{first}, {second}", first=joined, second=part)
-    return say("of {total} rows: {parts}", total=total, parts=joined)
+    parts = [say("{count} {status}", count=counts[status], status=STATUS_WORDS[status]) for status in bad]
+    return say("of {total} rows: {parts}", total=total, parts=listed(parts))
 
 
 def _gravest(row: AuditedRow) -> list[Verdict]:
@@ -56,13 +53,13 @@ def audit_to_text(findings: AuditFindings, translate: Translate) -> str:
         return plain(message.render(translate))
 
     screen = Screen()
-    screen.line(f"{said(say('Audit'))} {plain(findings.name)}: {said(headline(findings))}")
+    screen.line(f"{said(say('Audit'))} {plain(findings.name)}{said(COLON)}{said(headline(findings))}")
     for table in findings.tables:
         screen.line()
         for line, hang in _table_lines(table, said):
             screen.line(line, hang)
     for message in findings.left_out:
-        screen.line(f"{said(say('Left out'))}: {said(message)}", 2)
+        screen.line(f"{said(say('Left out'))}{said(COLON)}{said(message)}", 2)
     return screen.text()
 
 
@@ -70,19 +67,19 @@ def _table_lines(table: AuditedTable, said: Any) -> Iterator[tuple[str, int]]:
     """Lines and how far they hang."""
     yield plain(table.source), 0
     if table.assumptions:
-        yield f"  {said(say('Assumed'))}: {'; '.join(said(one).rstrip('.。') for one in table.assumptions)}", 4
+        yield f"  {said(say('Assumed'))}{said(COLON)}{said(SEMICOLON).join(said(one).rstrip('.。') for one in table.assumptions)}", 4
     shown = sorted(table.rows, key=lambda row: GRAVITY.index(row.status))[:_MOST_ROWS] if len(table.rows) > _MOST_ROWS else table.rows
     for row in shown:
         label = f" {plain(row.label)}" if row.label and row.label != str(row.row) else ""
-        yield f"  {row.row}{label}: {said(STATUS_WORDS[row.status])}", 4
+        yield f"  {row.row}{label}{said(COLON)}{said(STATUS_WORDS[row.status])}", 4
         for verdict in _gravest(row):
-            yield f"      {verdict.rule} {said(STATUS_WORDS[verdict.status])}: {said(verdict.message)}", 8
+            yield f"      {verdict.rule} {said(STATUS_WORDS[verdict.status])}{said(COLON)}{said(verdict.message)}", 8
     if len(shown) < len(table.rows):
         yield "  " + said(say("and {count} more rows, none graver; --format json has them all", count=len(table.rows) - len(shown))), 4
     if passed := _passed(table):
-        yield f"  {said(say('Every row passes'))}: {passed}", 4
+        yield f"  {said(say('Every row passes'))}{said(COLON)}{passed}", 4
     for message in table.left_out:
-        yield f"  {said(say('Left out'))}: {said(message)}", 4
+        yield f"  {said(say('Left out'))}{said(COLON)}{said(message)}", 4
 
 
 def audit_to_markdown(findings: AuditFindings, translate: Translate) -> str:
@@ -90,16 +87,16 @@ def audit_to_markdown(findings: AuditFindings, translate: Translate) -> str:
     def said(message: Message) -> str:
         return cell(message.render(translate))
 
-    lines = [f"## {said(say('Audit'))}: {cell(findings.name)}", "", said(headline(findings)), ""]
+    lines = [f"## {said(say('Audit'))}{said(COLON)}{cell(findings.name)}", "", said(headline(findings)), ""]
     for table in findings.tables:
-        lines += [f"### {cell(table.source)}", "", *(f"* {said(say('Assumed'))}: {said(one)}" for one in table.assumptions), "",
+        lines += [f"### {cell(table.source)}", "", *(f"* {said(say('Assumed'))}{said(COLON)}{said(one)}" for one in table.assumptions), "",
                   f"| # | {said(say('Row'))} | {said(say('Verdict'))} | {said(say('Reasons'))} |", "|---|---|---|---|"]
         for row in table.rows:
-            reasons = "<br>".join(f"{one.rule}: {said(one.message)}" for one in _gravest(row))
+            reasons = "<br>".join(f"{one.rule}{said(COLON)}{said(one.message)}" for one in _gravest(row))
             lines.append(f"| {row.row} | {cell(row.label)} | {said(STATUS_WORDS[row.status])} | {reasons} |")
-        lines += ["", *([f"{said(say('Every row passes'))}: {passed}", ""] if (passed := _passed(table)) else []),
-                  *(f"* {said(say('Left out'))}: {said(one)}" for one in table.left_out)]
-    lines += [f"* {said(say('Left out'))}: {said(one)}" for one in findings.left_out]
+        lines += ["", *([f"{said(say('Every row passes'))}{said(COLON)}{passed}", ""] if (passed := _passed(table)) else []),
+                  *(f"* {said(say('Left out'))}{said(COLON)}{said(one)}" for one in table.left_out)]
+    lines += [f"* {said(say('Left out'))}{said(COLON)}{said(one)}" for one in findings.left_out]
     return "\n".join(lines).rstrip()
 
 

@@ -12,7 +12,7 @@ from touchstone.claim import FIGURE_UNITS, Claim, ClaimTable, Figure
 from touchstone.message import Message, Translate, say
 from touchstone.report.document import SCHEMA
 from touchstone.report.markdown import cell, grid
-from touchstone.report.table import METRIC_WORDS, NOTHING, plain
+from touchstone.report.table import COLON, METRIC_WORDS, NOTHING, plain
 from touchstone.report.terminal import Screen
 from touchstone.units import BYTES_PER_GB, significant
 
@@ -161,4 +161,4 @@ def _after(one: Understood, said: Any) -> Iterator[str]:
         yield said(say("and {count} more rows; --format json has them all", count=more))
     for heading, messages in ((say("Definition"), one.notes), (say("Assumed"), one.table.assumptions), (say("Left out"), one.table.left_out)):
         for message in messages[:_MOST_CLAIMS]:
-            yield f"{said(heading)}: {said(message)}"
+            yield f"{said(heading)}{said(COLON)}{said(message)}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from touchstone.finding import CaseFinding, Estimate, Findings
 from touchstone.message import Message, say
-from touchstone.report.table import NOTHING, number
+from touchstone.report.table import NOTHING, number, percent
 from touchstone.units import gigabytes, significant
 
 _OF_DEVICES = ("power", "energy_per_token", "device_memory")
@@ -45,7 +45,7 @@ def unknown(findings: Findings) -> Iterator[tuple[CaseFinding, str, Message]]:
                 yield case, name, estimate.reasons["value"]
 
 
-def device_cells(case: CaseFinding) -> list[str]:
+def device_cells(case: CaseFinding, said: Callable[[Message], str]) -> list[str]:
     """Power (W), energy (J/token) with its interval, largest temperature (°C), clock (MHz, median and least), throttled (%)."""
     energy, state = case.metrics.get("energy_per_token"), case.device
     clocks = NOTHING if state is None or state.frequency_median_hz is None or state.frequency_min_hz is None else \
@@ -54,7 +54,7 @@ def device_cells(case: CaseFinding) -> list[str]:
         _value(case.metrics.get("power")), _value(energy),
         NOTHING if energy is None or energy.low is None else f"{number(energy.low)} … {number(energy.high)}",
         number(state.temperature_max_c if state else None), clocks,
-        NOTHING if state is None or state.throttled_fraction is None else f"{significant(100 * state.throttled_fraction, 3)} %",
+        NOTHING if state is None or state.throttled_fraction is None else said(percent(significant(100 * state.throttled_fraction, 3))),
     ]
 
 

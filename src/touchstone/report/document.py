@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from touchstone.finding import CaseFinding, Estimate, Findings
+from touchstone.finding import CaseFinding, Estimate, Findings, Headline
 from touchstone.message import Translate
 
 SCHEMA = 1
@@ -24,6 +24,7 @@ def to_json(findings: Findings, translate: Translate, lang: str) -> str:  # noqa
         "run": {"id": findings.run_id, "status": findings.status, "created": findings.created, "plan": findings.plan_name,
                 "trust": findings.trust.value, **{name: findings.identity.get(name) for name in _IDENTITY[findings.kind]}},
         "cases": [_case(case, translate) for case in findings.cases],
+        "headline": _headline(findings.headline, translate),
         **_client(findings, translate), **_search(findings, translate), **_telemetry(findings, translate),
         "verdicts": [{"rule": verdict.rule, "case": verdict.case, "status": verdict.status.value,
                       "message": verdict.message.render(translate), "observed": verdict.observed, "bound": verdict.bound,
@@ -35,6 +36,14 @@ def to_json(findings: Findings, translate: Translate, lang: str) -> str:  # noqa
         "environment": findings.environment, "reproduce": list(findings.reproduce),
     }
     return json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False)
+
+
+def _headline(headline: Headline, translate: Translate) -> dict[str, Any]:
+    """The numbers that are read first; ``limit_share`` is how much of what physics allows was reached, and ``limit`` of what, or why not known."""
+    return {"sentence": headline.sentence.render(translate) if headline.sentence else None, "cards": [
+        {"id": card.id, "metric": card.estimate.metric, "case": card.case, "trust": card.trust.value, **_estimate(card.estimate, translate),
+         "limit_share": card.limit_share, "limit": card.limit.render(translate), "note": card.note.render(translate) if card.note else None}
+        for card in headline.cards]}
 
 
 def _search(findings: Findings, translate: Translate) -> dict[str, Any]:
@@ -62,7 +71,7 @@ def _case(case: CaseFinding, translate: Translate) -> dict[str, Any]:
         "conditions": {"input_tokens": case.input_tokens, "output_tokens": case.output_tokens, "batch_size": case.batch_size,
                        "trials": case.trials, "launches": case.launches, "length_forced": case.speed, **(case.load or {})},
         "counts": {"issued": case.issued, "ok": case.ok, "failed": case.failed},
-        "metrics": {name: (_latency if one.unit == "s" else _single)(one, translate) for name, one in case.metrics.items()},
+        "metrics": {name: _estimate(one, translate) for name, one in case.metrics.items()},
         **({} if case.device is None else {"device": vars(case.device)}),
         **({"memory_peaks": case.memory_peaks, "thinking_tokens": case.thinking_tokens} if case.load is None else _served(case)),
     }
@@ -70,6 +79,10 @@ def _case(case: CaseFinding, translate: Translate) -> dict[str, Any]:
 
 def _served(case: CaseFinding) -> dict[str, Any]:
     return {"window_s": case.window_s, "slos": [vars(one) for one in case.slos]}
+
+
+def _estimate(estimate: Estimate, translate: Translate) -> dict[str, Any]:
+    return (_latency if estimate.unit == "s" else _single)(estimate, translate)
 
 
 def _latency(estimate: Estimate, translate: Translate) -> dict[str, Any]:

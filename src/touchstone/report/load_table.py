@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from touchstone.finding import CaseFinding, Estimate, Findings, SloFinding, Soundness
@@ -25,7 +25,8 @@ ARRIVAL_WORDS: Mapping[str, Message] = {
 }
 _SHORT = ("ttft", "tpot", "itl", "e2e")
 _OPEN = ("ttft", "response_ttft", "tpot", "itl", "e2e", "response_e2e", "send_lag")
-_ALL = ("ttft", "ttfo", "ttfe", "response_ttft", "tpot", "itl", "e2e", "response_e2e", "stream_end", "send_lag")
+LATENCIES = ("ttft", "ttfo", "ttfe", "response_ttft", "tpot", "itl", "e2e", "response_e2e", "stream_end", "send_lag")
+"""All that is measured of a request."""
 
 
 def row(case: CaseFinding, translate: Translate, lang: str, digits: int) -> list[str]:
@@ -39,9 +40,13 @@ def row(case: CaseFinding, translate: Translate, lang: str, digits: int) -> list
     return [title(case, lang), *cells, str(sum(case.failed.values())), verdict_word(case).render(translate)]
 
 
-def latency_rows(case: CaseFinding, translate: Translate, *, every: bool) -> list[list[str]]:
-    """Mean, half-width, quantiles, maximum and n of the latencies that ``case`` has; of ``every`` one, or of those a screen shows."""
-    names = _ALL if every else _SHORT if (case.load or {}).get("arrival") in {"closed", "burst"} else _OPEN
+def main_latencies(case: CaseFinding) -> tuple[str, ...]:
+    """The latencies of ``case`` that a screen shows; under an open load those from the scheduled time too."""
+    return _SHORT if (case.load or {}).get("arrival") in {"closed", "burst"} else _OPEN
+
+
+def latency_rows(case: CaseFinding, translate: Translate, names: Iterable[str] = LATENCIES) -> list[list[str]]:
+    """Mean, half-width, quantiles, maximum and n of those latencies among ``names`` that ``case`` has."""
     return [_latency(case.metrics[name], translate) for name in names if case.metrics[name].value is not None]
 
 

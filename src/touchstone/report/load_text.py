@@ -1,4 +1,4 @@
-"""The terminal face of a load run: identity, verdict, client, service levels, throughput, then the table. One case fits a screen."""
+"""The terminal face of a load run: identity, verdict, client, service levels, the sentence, then the table, on one screen."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from collections.abc import Iterator
 
 from touchstone.finding import Findings
 from touchstone.message import Message, Translate, say
-from touchstone.report import load_table, table
+from touchstone.report import end_screen, load_table, table
 from touchstone.report.load_table import OUTCOME_WORDS
-from touchstone.report.table import METRIC_WORDS, STATUS_WORDS, TRUST_WORDS, number, plain
+from touchstone.report.table import COLON, METRIC_WORDS, listed, number, plain, shortened
 from touchstone.report.terminal import Screen
 
-_REASONS = 3
 _DIGITS = 3  # twelve columns have no room for more
+_LONGEST_NAME = 60
+_LEVELS = 4
+_CLIENT, _LATER_LEVEL, _NOTES, _ANALYSIS = 2, 3, 5, 8
+"""What of a load is left out where there are too few lines: the highest first (:mod:`touchstone.report.end_screen` has the others)."""
 
 
 def to_load_text(findings: Findings, translate: Translate, lang: str) -> str:
@@ -20,32 +23,31 @@ def to_load_text(findings: Findings, translate: Translate, lang: str) -> str:
     def said(message: Message) -> str:
         return plain(message.render(translate))
 
-    screen = Screen()
+    screen = Screen(end_screen.height(findings))
     cases = findings.cases
-    screen.line(" · ".join(_identity(findings, said(load_table.load_words(cases[0])) if len(cases) == 1 else "", said(table.run_word(findings.status)))))
-    screen.line(f"{said(say('Verdict'))}  {said(TRUST_WORDS[findings.trust])}")
-    for verdict in table.gravest(findings.verdicts, _REASONS):
-        where = f" [{plain(verdict.case)}]" if verdict.case and len(cases) > 1 else ""
-        screen.line(f"  {said(STATUS_WORDS[verdict.status])}{where}: {said(verdict.message)}")
-    for line in load_table.search_lines(findings):
-        screen.line(said(line))
+    load = said(load_table.load_words(cases[0])) if len(cases) == 1 else ""
+    screen.line(" · ".join(_identity(findings, load, said(table.run_word(findings.status)))), most=3)
+    end_screen.verdict(screen, findings, said)
+    for place, line in enumerate(load_table.search_lines(findings)):
+        screen.line(said(line), rank=_NOTES if place else 0)
     for line in load_table.client_lines(findings):
-        screen.line(said(line))
-    for line in _levels(findings):
-        screen.line(f"SLO {said(line)}")
+        screen.line(said(line), rank=_CLIENT)
+    for place, line in enumerate(_levels(findings)):
+        screen.line(f"SLO {said(line)}", 4, rank=_LATER_LEVEL if place >= _LEVELS else 0, most=3)
+    end_screen.sentence(screen, findings, said)
     if len(cases) == 1:
-        screen.line(f"{said(METRIC_WORDS['output_throughput'])}: {said(load_table.rates(cases[0]))}")
-        screen.line()
+        screen.line(f"{said(METRIC_WORDS['output_throughput'])}{said(COLON)}{said(load_table.rates(cases[0]))}")
+        screen.line(rank=end_screen.BLANK)
         screen.table([said(column) for column in load_table.LATENCY_COLUMNS],
-                     load_table.latency_rows(cases[0], translate, every=False), numbers=True)
+                     load_table.latency_rows(cases[0], translate, load_table.main_latencies(cases[0])), numbers=True)
     elif cases:
-        screen.line()
+        screen.line(rank=end_screen.BLANK)
         screen.table([said(column) for column in load_table.COLUMNS], [load_table.row(case, translate, lang, _DIGITS) for case in cases])
-    screen.line()
-    for metric, sentence in findings.analysis:
-        screen.line(f"{said(METRIC_WORDS[metric])}: {said(sentence)}")
-    screen.line(f"{said(say('Files'))}: {plain(findings.path)}/report.{lang}.md, report.json, *.parquet")
-    screen.line(f"{said(say('Reproduce'))}: {plain(findings.reproduce[0])}")
+    screen.line(rank=end_screen.BLANK)
+    end_screen.limits(screen, findings, said)
+    for metric, words in findings.analysis:
+        screen.line(f"{said(METRIC_WORDS[metric])}{said(COLON)}{said(words)}", rank=_ANALYSIS)
+    end_screen.files(screen, findings, said, lang)
     return screen.text()
 
 
@@ -55,7 +57,7 @@ def _identity(findings: Findings, load: str, status: str) -> Iterator[str]:
     for part in (one.get("model"), " ".join(filter(None, (one.get("engine"), one.get("engine_version")))),
                  f"{one.get('base_url') or ''}{one.get('endpoint') or ''}", load):
         if part:
-            yield plain(part)
+            yield shortened(part, _LONGEST_NAME)
     if len(findings.cases) == 1:
         case = findings.cases[0]
         yield f"{number(case.input_tokens)}→{number(case.output_tokens)}"
@@ -75,8 +77,8 @@ def _levels(findings: Findings) -> Iterator[Message]:
     for level in levels:
         parts = say("")
         for outcome, word in OUTCOME_WORDS.items():
-            names = ", ".join(case.name for case in cases for found in case.slos if (found.level, found.outcome) == (level, outcome))
+            names = [case.name for case in cases for found in case.slos if (found.level, found.outcome) == (level, outcome)]
             if names:
-                said = say("{outcome} at {cases}", outcome=word, cases=names)
+                said = say("{outcome} at {cases}", outcome=word, cases=listed(names))
                 parts = said if parts == say("") else say("{one}; {other}", one=parts, other=said)
         yield say("{level}: {outcomes}", level=level, outcomes=parts)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
-from touchstone.finding import CaseFinding, Findings
+from touchstone.finding import Advice, Findings
 from touchstone.message import Message, Translate, say
-from touchstone.report import device_words, table
-from touchstone.report.table import METRIC_WORDS, SCALES, STATUS_WORDS, TRUST_WORDS, number, plain
-from touchstone.units import gigabytes, significant
+from touchstone.report import sheets, table
+from touchstone.report.sheets import Sheet
+from touchstone.report.table import COLON, METRIC_WORDS, STATUS_WORDS, TRUST_WORDS, plain
 
 Say = Callable[[Message], str]
 
@@ -19,11 +18,12 @@ def to_markdown(findings: Findings, translate: Translate, lang: str) -> str:
     def said(message: Message) -> str:
         return message.render(translate)
 
-    note = say("n1 is the number of tokens in the first token-bearing event. Intervals are 95 %; their unit is the trial within one "
-               "launch, and the launch where there are several.")
-    parts = [_head(findings, said), _results(findings, said, translate, lang), _latencies(findings, said, lang),
-             analysis(findings, said), _advice(findings, said), _memory(findings, said, lang), _devices(findings, said, lang), audit(findings, said),
-             _texts(findings, said, lang), definitions(findings, said, note), environment(findings, said), reproduction(findings, said)]
+    def shown(make: sheets.SheetOf) -> str:
+        return section(make(findings, translate, lang))
+
+    parts = [_head(findings, said), shown(sheets.results), shown(sheets.latencies), analysis(findings, said), _advice(findings, said),
+             shown(sheets.memory), shown(sheets.loading), _devices(findings, translate, lang), shown(sheets.audit), _texts(sheets.texts(findings, translate, lang)),
+             shown(sheets.definitions), shown(sheets.environment), reproduction(findings, said)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -41,13 +41,26 @@ def grid(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
+def drawn(sheet: Sheet) -> str:
+    """The table of ``sheet``, without its title."""
+    rows = [[f"`{plain(text)}`" if place in sheet.code else cell(text) for place, text in enumerate(row)] for row in sheet.rows]
+    return grid(sheet.columns, rows)
+
+
+def section(sheet: Sheet) -> str:
+    """The table of ``sheet`` under its title and over its note; nothing where it has no row."""
+    if not sheet.rows:
+        return ""
+    return "\n\n".join(filter(None, [f"## {sheet.title}", drawn(sheet), sheet.note]))
+
+
 def _head(findings: Findings, said: Say) -> str:
     one = findings.identity
     lines = [f"# {cell(one['model'])} {cell(one['dtype'])} · {cell(one['engine'])} · {cell(one.get('device_name') or one['device'])}",
              "", " · ".join([f"{said(say('Suite'))} {cell(findings.plan_name)}", cell(findings.created),
                              f"{said(say('Run'))} {findings.run_id}", cell(said(table.run_word(findings.status)))]),
-             "", _method(findings, said), "", f"**{said(say('Verdict'))}: {said(TRUST_WORDS[findings.trust])}**"]
-    return "\n".join([*lines, *reasons(findings, said)])
+             "", said(sheets.method(findings)), "", f"**{said(say('Verdict'))}{said(COLON)}{said(TRUST_WORDS[findings.trust])}**"]
+    return "\n".join([*lines, "", *reasons(findings, said)])
 
 
 def reasons(findings: Findings, said: Say) -> list[str]:
@@ -56,151 +69,42 @@ def reasons(findings: Findings, said: Say) -> list[str]:
     for verdict in table.gravest(findings.verdicts, 3):
         where = f" ({cell(verdict.case)})" if verdict.case else ""
         cure = f" → {cell(said(verdict.cure))}" if verdict.cure else ""
-        lines.append(f"* {said(STATUS_WORDS[verdict.status])}{where}: {cell(said(verdict.message))}{cure}")
+        lines.append(f"* {said(STATUS_WORDS[verdict.status])}{where}{said(COLON)}{cell(said(verdict.message))}{cure}")
     return lines
-
-
-def _method(findings: Findings, said: Say) -> str:
-    """How it was measured, in one sentence."""
-    method = findings.method
-    rounds = say("case after case") if method["order"] == "sequential" else say("cases in rounds of shuffled order")
-    return said(say("Method: {launches} launch(es) as separate processes, {trials} trials of each case in each, warm-up {warmup}, {rounds}, "
-                    "seed {seed}; prompts of exact length, a different one for every sequence.", launches=method["launches"],
-                    trials=method["trials"], warmup=method["warmup"], rounds=rounds, seed=method["seed"]))
-
-
-def definitions(findings: Findings, said: Say, note: Message) -> str:
-    """What the words of this report mean."""
-    rows = [[said(METRIC_WORDS[name]), cell(unit), cell(formula)] for name, unit, formula in findings.definitions]
-    return f"## {said(say('Definitions'))}\n\n{grid([said(say('Metric')), said(say('Unit')), said(say('Formula'))], rows)}\n\n{said(note)}"
-
-
-def _results(findings: Findings, said: Say, translate: Translate, lang: str) -> str:
-    if not findings.cases:
-        return ""
-    header = [said(column) for column in table.COLUMNS]
-    body = [[cell(one) for one in row] for row in table.rows(findings, translate, lang)]
-    note = said(say("Lengths are measured, special tokens counted. ± is half the 95 % interval of the throughput. 1 GB = 10^9 bytes."))
-    return f"## {said(say('Results'))}\n\n{grid(header, body)}\n\n{note}"
-
-
-def _latencies(findings: Findings, said: Say, lang: str) -> str:
-    rows = []
-    for case in findings.cases:
-        for name in ("ttft", "tpot", "itl", "e2e"):
-            estimate = case.metrics[name]
-            if estimate.value is not None:
-                factor = SCALES[name].factor
-                interval = "-" if estimate.low is None else f"{number(estimate.low, factor)} … {number(estimate.high, factor)}"
-                quantiles = [number(estimate.quantiles[key], factor) for key in ("p50", "p90", "p95", "p99", "max")]
-                rows.append([cell(table.title(case, lang)), f"{said(METRIC_WORDS[name])} (ms)", number(estimate.value, factor), interval,
-                             *quantiles, estimate.n])
-    if not rows:
-        return ""
-    header = [said(say("Scenario")), said(say("Metric")), said(say("Mean")), said(say("95 % interval")), "P50", "P90", "P95", "P99",
-              said(say("Max")), "n"]
-    note = said(say("A dash stands where the sample is too small: P90 needs 29 values, P95 59, P99 299."))
-    return f"## {said(say('Latency'))}\n\n{grid(header, rows)}\n\n{note}"
 
 
 def analysis(findings: Findings, said: Say) -> str:
     """What the cases show together."""
     if not findings.analysis:
         return ""
-    lines = [f"* **{said(METRIC_WORDS[metric])}**: {cell(said(sentence))}" for metric, sentence in findings.analysis]
+    lines = [f"* **{said(METRIC_WORDS[metric])}**{said(COLON)}{cell(said(sentence))}" for metric, sentence in findings.analysis]
     return f"## {said(say('Analysis'))}\n\n" + "\n".join(lines)
 
 
 def _advice(findings: Findings, said: Say) -> str:
-    lines = [f"* **{said(one.workload)}**: {cell(said(one.text))} ({said(say('evidence'))}: {cell(one.evidence)})" for one in findings.advice]
-    lines += [f"* {said(say('No advice'))}: {cell(said(one))}" for one in findings.silent]
+    lines = [f"* **{said(one.workload)}**{said(COLON)}{_with_evidence(one, said)}" for one in findings.advice]
+    lines += [f"* {said(say('No advice'))}{said(COLON)}{cell(said(one))}" for one in findings.silent]
     return f"## {said(say('Deployment advice'))}\n\n" + "\n".join(lines) if lines else ""
 
 
-def _memory(findings: Findings, said: Say, lang: str) -> str:
-    memory = findings.memory
-    rows: list[list[object]] = []
-    if memory.get("weight_bytes"):
-        rows.append([said(say("Weights, as stored")), gigabytes(memory["weight_bytes"])])
-    for case in findings.cases:
-        rows += _case_memory(case, said, lang)
-    if memory.get("device_total_bytes"):
-        rows.append([said(say("Device memory")), gigabytes(memory["device_total_bytes"])])
-    for place, load in enumerate(findings.loads):
-        share = load.get("resident_fraction")
-        cached = "" if share is None else f" ({said(say('{share} % of the files were in memory', share=f'{100 * share:.0f}'))})"
-        rows.append([f"{said(say('Load time'))} {place + 1}", f"{significant(load['seconds'], 3)} s{cached}"])
-    return f"## {said(say('Memory and loading'))}\n\n{grid([said(say('What')), said(say('How much'))], rows)}" if rows else ""
+def _with_evidence(one: Advice, said: Say) -> str:
+    return said(say("{advice} (evidence: {cases})", advice=cell(said(one.text)), cases=cell(one.evidence)))
 
 
-def _case_memory(case: CaseFinding, said: Say, lang: str) -> list[list[object]]:
-    rows: list[list[object]] = []
-    name = cell(table.title(case, lang))
-    if case.kv_bytes is not None:
-        rows.append([f"{said(say('KV cache, computed'))}: {name}", gigabytes(case.kv_bytes)])
-    for kind, label in (("allocated_bytes", say("Peak allocated")), ("reserved_bytes", say("Peak reserved")),
-                        ("resident_bytes", say("Peak resident")), ("device_used_bytes", say("Device in use"))):
-        value = case.memory_peaks.get(kind)
-        if value is not None:
-            rows.append([f"{said(label)}: {name}", gigabytes(value)])
-    above = case.metrics.get("device_memory")
-    if above is not None and above.value is not None:
-        rows.append([f"{said(METRIC_WORDS['device_memory'])}: {name}", gigabytes(above.value)])
-    return rows
-
-
-def _devices(findings: Findings, said: Say, lang: str) -> str:
+def _devices(findings: Findings, translate: Translate, lang: str) -> str:
     """Energy, heat and clocks of the devices, and how they were watched."""
-    notes = [cell(said(one)) for one in device_words.watching(findings)]
-    notes += [f"{said(say('Energy'))}: {cell(method)}" for method in device_words.methods(findings)]
-    notes += [f"{cell(table.title(case, lang))}, {said(METRIC_WORDS[name])}: {cell(said(reason))}"
-              for case, name, reason in device_words.unknown(findings)]
-    rows = [[cell(table.title(case, lang)), *device_words.device_cells(case)] for case in findings.cases
-            if case.device is not None or "power" in case.metrics]
-    if not notes and not rows:
+    sheet, notes = sheets.devices(findings, translate, lang), sheets.device_notes(findings, translate, lang)
+    if not notes and not sheet.rows:
         return ""
-    header = [said(one) for one in (say("Scenario"), say("Power (W)"), say("Energy (J/token)"), say("95 % interval"),
-                                    say("Highest temperature (°C)"), say("Clock: median / least (MHz)"), say("Held down by heat or power"))]
-    parts = [f"## {said(say('Energy and devices'))}", *([grid(header, rows)] if rows else []), "\n".join(f"* {note}" for note in notes)]
+    parts = [f"## {sheet.title}", drawn(sheet) if sheet.rows else "", "\n".join(f"* {cell(note)}" for note in notes)]
     return "\n\n".join(part for part in parts if part)
 
 
-def audit(findings: Findings, said: Say) -> str:
-    """Every verdict."""
-    rows = [[f"`{verdict.rule}`", cell(verdict.case or "-"), said(STATUS_WORDS[verdict.status]), cell(said(verdict.message))]
-            for verdict in findings.verdicts]
-    header = [said(say("Rule")), said(say("Scenario")), said(say("Status")), said(say("Finding"))]
-    return f"## {said(say('Audit'))}\n\n{grid(header, rows)}" if rows else ""
-
-
-def _texts(findings: Findings, said: Say, lang: str) -> str:
-    rows = [[said(say("verification prompt {number}", number=int(prompt) + 1)), cell(text)] for prompt, text in findings.texts.items()]
-    rows += [[cell(table.title(case, lang)), cell(text)] for case in findings.cases if not case.speed for text in case.texts]
-    if not rows:
-        return ""
-    random = said(say("The weights are random, so the text means nothing; it is shown to be compared.")) + "\n\n" \
-        if findings.identity.get("random_weights") else ""
-    return f"## {said(say('Text produced'))}\n\n{random}{grid([said(say('Prompt')), said(say('Text'))], rows)}"
-
-
-def environment(findings: Findings, said: Say) -> str:
-    """What was measured, and where."""
-    options = findings.identity.get("options")
-    settings = options if isinstance(options, Mapping) else {}
-    facts = {**{name: value for name, value in findings.identity.items() if name != "options"}, **settings, **findings.environment}
-    rows = [[cell(name), cell(text)] for name, value in facts.items() if value is not None and (text := _flat(value))]
-    return f"## {said(say('Environment'))}\n\n{grid([said(say('Fact')), said(say('Value'))], rows)}" if rows else ""
-
-
-def _flat(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_flat(one)}" for name, one in value.items() if one is not None)
-    if isinstance(value, (list, tuple)):
-        return ", ".join(_flat(one) for one in value)
-    return str(value)
+def _texts(sheet: Sheet) -> str:
+    """The texts under what has to be known of them first."""
+    return "\n\n".join(filter(None, [f"## {sheet.title}", sheet.note, drawn(sheet)])) if sheet.rows else ""
 
 
 def reproduction(findings: Findings, said: Say) -> str:
     """The commands that measure it again."""
-    commands = "\n".join(plain(command) for command in findings.reproduce)
-    return f"## {said(say('Reproduce'))}\n\n```bash\n{commands}\n```"
+    return f"## {said(say('Reproduce'))}\n\n```bash\n{sheets.commands(findings)}\n```"

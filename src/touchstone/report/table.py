@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 from touchstone.finding import CaseFinding, Estimate, Findings, Judgement, Trust, Verdict
 from touchstone.message import Message, Translate, say
@@ -34,6 +35,8 @@ METRIC_WORDS: Mapping[str, Message] = {
     "device_memory": say("Device memory above idle"), "power": say("Power"), "energy_per_token": say("Energy per token"),
 }
 NOTHING = "-"
+COLON, COMMA, SEMICOLON = say(": "), say(", "), say("; ")
+"""What stands after a label and between the parts of a list: Chinese has marks of its own."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def _row(case: CaseFinding, translate: Translate, lang: str) -> list[str]:
     return [
         title(case, lang), number(case.input_tokens), number(case.output_tokens), str(case.batch_size),
         *(shown(case.metrics[name]) for name in ("ttft", "decode_speed", "output_throughput", "peak_memory")),
-        str(throughput.n), NOTHING if width is None else f"{significant(100 * width, 2)} %", verdict_word(case).render(translate),
+        str(throughput.n), NOTHING if width is None else percent(significant(100 * width, 2)).render(translate), verdict_word(case).render(translate),
     ]
 
 
@@ -90,6 +93,17 @@ def number(value: float | None, factor: float = 1.0) -> str:
     if value is None:
         return NOTHING
     return significant(value * factor)
+
+
+def percent(share: str) -> Message:
+    """A share that is a number in percent already."""
+    return say("{share} %", share=share)
+
+
+def listed(parts: Sequence[object]) -> Message:
+    """The parts of a list, of which there is one at least, inside a sentence."""
+    first, *others = parts
+    return reduce(lambda one, other: say("{one}, {other}", one=one, other=other), others, say("{text}", text=first))
 
 
 def gravest(verdicts: tuple[Verdict, ...], most: int) -> list[Verdict]:

@@ -82,6 +82,9 @@ def open_accelerator(kind: str, index: int) -> Accelerator:
 def checked(torch: Any, kind: str, index: int) -> Accelerator:
     """The device, if torch sees it. Raises :class:`NotReadyError`."""
     api = getattr(torch, kind, None)
+    if (api is None or not api.is_available()) and kind == "cuda" and str(torch.__version__).endswith("+cpu"):
+        raise NotReadyError("torch {version} is a build for CPUs and sees no GPU.",
+                            "Install the build for your CUDA version (pytorch.org), or use --device cpu.", version=torch.__version__)
     if api is None or not api.is_available():
         raise NotReadyError("torch {version} sees no {kind} device.", "Check the driver, or use --device cpu.",
                             version=torch.__version__, kind=kind)

@@ -20,6 +20,7 @@ from touchstone.measure.load.points import Asking, Points
 from touchstone.measure.load.preflight import Probe
 from touchstone.measure.load.schedule import Schedule
 from touchstone.measure.load.scrape import Scraper, samples_of
+from touchstone.units import seconds
 
 SCRATCH = "scratch"
 _GUESSED_ANSWER_S = 1.0
@@ -60,6 +61,7 @@ class LoadTest:
     def __enter__(self) -> LoadTest:  # noqa: PYI034 - typing.Self needs Python 3.11
         self._header |= {"status": "running", "points": [], "environment": environment.collect(open_device("cpu"))}
         store.write_header(self._directory, self._header)
+        self._watch("start", {})
         self._scraper.__enter__()
         return self
 
@@ -76,12 +78,13 @@ class LoadTest:
         """Add to the header."""
         self._header |= facts
 
-    def offer(self, load: Load, repeat: int, requests: int | None = None) -> int:
-        """Play ``load`` once, with ``requests`` instead of what the plan says; returns the point's index."""
+    def offer(self, load: Load, repeat: int, requests: int | None = None) -> int | None:
+        """Play ``load`` once, with ``requests`` instead of what the plan says; returns the point's index, None where it was stopped before."""
         if load.label not in self._header.setdefault("calibrations", {}):
             self._calibrate(load)
-        if not self._control.stop:
-            self._point(load, repeat, requests or self._count(load))
+        if self._control.stop:
+            return None
+        self._point(load, repeat, requests or self._count(load))
         return len(self._header["points"]) - 1
 
     def _calibrate(self, load: Load) -> None:
@@ -109,6 +112,9 @@ class LoadTest:
         scraper.take_samples()
         self._watch("point", {"case": load.label, "repeat": repeat, "requests": len(schedule), "duration_s": self._plan.duration_s})
         played = play(spec, self._control, lambda counts: self._watch("counts", vars(counts)))
+        self._watch("played", {"case": load.label, "repeat": repeat, "elapsed_s": seconds(played.ended_ns - played.started_ns),
+                               "late_s": max(seconds(one["longest_loop_ns"]) for one in played.workers),
+                               "cpu_fraction": max(one["cpu_fraction"] for one in played.workers)})
         after = scraper.read_once()
         samples = [*samples_of(before), *scraper.take_samples(), *samples_of(after)]
         load_store.append_server(self._directory, index, [vars(sample) | {"point": index} for sample in samples])
@@ -141,7 +147,7 @@ class LoadTest:
         def count_up(counts: Counts) -> None:
             nonlocal seen
             seen = counts
-        self._watch("warmup", {"requests": len(schedule)})
+        self._watch("warmup", {"case": load.label, "requests": len(schedule)})
         play(self._written(schedule, key, spec), self._control, count_up)
         shutil.rmtree(parts, ignore_errors=True)
         return {"requests": seen.sent, "failed": seen.failed}

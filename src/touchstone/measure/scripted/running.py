@@ -136,7 +136,7 @@ def _listeners(address: Address) -> list[socket.socket]:
         for listener in listeners:
             listener.close()
         raise NotReadyError("{host}:{port} cannot be listened on: {error}.", "Choose another --port, or 0 for any free one.",
-                            host=address.host, port=address.port, error=error) from error
+                            host=address.host, port=address.port, error=getattr(error, "strerror", None) or error) from error
     return listeners
 
 

@@ -4,10 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SUITE ?= six-scenarios
 # fastapi, uvicorn and openai are what `transformers serve` needs to be a server in the tests; the hubs' libraries pull from hubs of the tests.
-DEV := babel cryptography duckdb fastapi huggingface_hub hypothesis import-linter jsonschema modelscope_hub mypy openai openmind_hub pandas pandas-stubs \
-       pyarrow pytest ruff types-PyYAML types-psutil uvicorn
+# playwright drives the Chromium of the system (Debian: apt-get install chromium); without one the tests in a browser are left out.
+DEV := babel cryptography duckdb fastapi httpx huggingface_hub hypothesis import-linter jsonschema mkdocs-material mkdocs-static-i18n modelscope_hub mypy \
+       openai openmind_hub pandas pandas-stubs playwright pyarrow pytest ruff types-PyYAML types-psutil uvicorn
+EXTRAS := charts,llamacpp,mlflow,otel,swanlab,transformers,ui,wandb
 
-.PHONY: run test test-slow test-vllm check lint types imports i18n docs bench bench-load bench-judge clean
+.PHONY: run test test-slow test-vllm check lint types imports i18n docs site bench bench-load bench-judge clean
 
 run: $(VENV)/.run
 	$(BIN)/touchstone run $(SUITE)
@@ -49,6 +51,9 @@ i18n: $(VENV)/.test
 docs: $(VENV)/.test
 	$(BIN)/python tools/generated_docs.py
 
+site: $(VENV)/.test
+	$(BIN)/python -m mkdocs build --strict
+
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/overhead.py
 
@@ -62,18 +67,18 @@ bench-judge: $(VENV)/.test
 	$(BIN)/python benchmarks/compare.py
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 # The embedded engine: no torch, no compiler, installed in seconds.
 $(VENV)/.run: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[llamacpp]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[charts,llamacpp]'
 	touch $@
 
 # torch 2.13.0 is the CPU build where there is no accelerator; a range would take the newest, with CUDA.
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[llamacpp,transformers]' $(DEV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]' $(DEV)
 	touch $@ $(VENV)/.run

@@ -75,7 +75,8 @@ def test_the_licence_is_apache_2():
 
 
 @pytest.mark.parametrize("name", ["py.typed", "hardware.toml", "judge/doctor/pairings.toml", "checkpoints/words.txt", "plans/six-scenarios.yaml",
-                                  "report/i18n/zh/LC_MESSAGES/touchstone.mo"])
+                                  "report/i18n/zh/LC_MESSAGES/touchstone.mo", "report/html/style.css", "report/html/script.js",
+                                  "report/html/templates/page.html.j2", "ui/style.css", "ui/live.js", "report/events.schema.json"])
 def test_what_is_read_at_run_time_is_shipped(name):
     assert resources.files("touchstone").joinpath(name).is_file()
 

@@ -211,7 +211,7 @@ class Comparison:
 
     ``headline`` is what the one sentence is about; its case is empty where it is the geometric mean of several. ``confounded``: so much
     differs that nothing can be said of why the numbers do. ``floor`` is there where one thing was measured twice (A/A), ``attributions``
-    where the engines differ and nothing else does.
+    where the engines differ and nothing else does. ``device`` is the kind on which all of them ran, where that is one and known.
     """
 
     old: SideFinding
@@ -224,6 +224,7 @@ class Comparison:
     notes: tuple[Message, ...]
     floor: NoiseFloor | None = None
     attributions: tuple[Attribution, ...] = ()
+    device: str | None = None
 
     @property
     def regressed(self) -> bool:

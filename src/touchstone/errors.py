@@ -13,8 +13,10 @@ command line can say them in the user's language; ``str(error)`` is English.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from touchstone.message import Message, Translate
@@ -65,6 +67,16 @@ class DataError(TouchstoneError):
     """A file or directory is not what it should be."""
 
     exit_code = 3
+
+
+@contextlib.contextmanager
+def making_sense_of(run: str | os.PathLike[str]) -> Iterator[None]:
+    """Meanwhile whatever the header and tables of the directory ``run`` lack is said as a :class:`DataError`: somebody edited or mixed them."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, AssertionError, IndexError, RecursionError) as error:
+        raise DataError("{path} is damaged: {error}.", "The tables beside it can still be opened with DuckDB or pandas.",
+                        path=f"{os.fspath(run)}/run.json", error=" ".join(f"{type(error).__name__} {error}".split())[:200]) from error
 
 
 def unknown_name(kind: Message, name: str, known: Iterable[str]) -> UsageError:

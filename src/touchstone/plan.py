@@ -186,7 +186,8 @@ def read_plan_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError("The plan {path} cannot be read: {error}.", "", path=path, error=error) from error
+        raise DataError("The plan {path} cannot be read: {error}.", "See the packaged suites for examples: touchstone run --list", path=path,
+                        error=getattr(error, "strerror", None) or error) from error
 
 
 def parse_plan(text: str, source: str, overrides: Mapping[str, Any] | None = None) -> Plan:

@@ -69,7 +69,13 @@ MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _one_
 
 
 def create(directory: Path, header: Mapping[str, Any]) -> None:
-    """Start a run directory. Raises :class:`NotReadyError` if it already holds a run or cannot be made."""
+    """Start a run directory. Raises :class:`NotReadyError` if it already holds a run or cannot be made.
+
+    A run that failed before any trial of it ended leaves its place to the next: the same command again, once the mistake is mended.
+    """
+    if _left_nothing(directory):
+        for path in [directory / HEADER, *(directory / f"{table}.parquet" for table in TABLES), *(directory / PARTS).glob("*")]:
+            path.unlink(missing_ok=True)
     if (directory / HEADER).exists():
         raise NotReadyError("{directory} already holds a run.",
                             "Choose another directory with -o, or go on with it: touchstone run --resume {directory}",
@@ -79,6 +85,15 @@ def create(directory: Path, header: Mapping[str, Any]) -> None:
     except OSError as error:
         raise parquet.unwritable(directory, error) from error
     write_header(directory, header)
+
+
+def _left_nothing(directory: Path) -> bool:
+    try:
+        header = read_header(directory)
+    except DataError:
+        return False
+    trials = [directory / "trials.parquet", *_parts(directory, "trials")]
+    return header.get("status") == "failed" and header.get("kind") is None and not any(path.exists() for path in trials)
 
 
 def write_header(directory: Path, header: Mapping[str, Any]) -> None:

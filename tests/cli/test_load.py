@@ -339,7 +339,7 @@ def test_a_live_line_is_gone_at_the_end(server: ScriptedServer, tmp_path: Path):
     done = touchstone("load", "--base-url", server.base_url, "-o", tmp_path / "run", *SHORT, "--duration", "1s", "--ui", "rich")
     assert done.returncode == 0, done.stderr
     assert "under way" in done.stderr
-    assert done.stderr.endswith("\x1b[2K")
+    assert done.stderr.endswith(("\x1b[2K", "\x1b[J"))
     assert "\x1b" not in done.stdout
 
 

@@ -283,7 +283,7 @@ def test_broken_weights_stop_the_suite_before_anything_is_measured(tiny: Path, t
     (["run", "quick", "-m", "no/such/model"], 3, "no model at"),
     (["run", "quick", "--engine", "transformer"], 2, "Did you mean transformers?"),
     (["run", "quick", "-m", "tiny", "--dtype", "fp8"], 2, "fp32, fp16, bf16, int8"),
-    (["run", "quick", "-m", "tiny", "--device", "gpu"], 2, "Unknown device"),
+    (["run", "quick", "-m", "tiny", "--device", "tpu"], 2, "Unknown device"),
     (["run", "quick", "-m", "tiny", "--device", "cuda", "--engine", "llama.cpp"], 2, "does not run on cuda"),
     (["run", "quick", "-m", "tiny", "--case", "shrot"], 2, "Did you mean short?"),
     (["run", "quick", "-m", "tiny", "--warmup", "many"], 2, "--warmup takes"),
@@ -315,6 +315,7 @@ SERVER = "http://127.0.0.1:9"
     (["--base-url", SERVER, "-m", "tiny", "--engine", "vllm-server"], 2, "Leave out one of the two"),
     (["--engine", "server", "-m", "tiny"], 2, "--base-url is missing"),
     (["--engine", "transformers-serve", "-m", "tiny", "--server-arg", "--port=80"], 2, "chooses where its server listens"),
+    (["--engine", "transformers-serve", "-m", "tiny", "--server-arg", "--api-key=s3cret"], 2, "would refuse the run's own requests"),
     (["--engine", "vllm-server", "-m", "tiny", "--engine-python", sys.executable], 3, "has no vllm"),
     (["--engine", "transformers", "-m", "tiny", "--engine-python", "/bin"], 2, "is a directory"),
 ])

@@ -134,6 +134,22 @@ def test_an_interrupted_search_keeps_what_it_tried_and_claims_nothing(server, tm
     assert document == json.loads(touchstone("report", directory, "--format", "json").stdout)
 
 
+def test_a_search_stopped_before_a_load_was_sent_counts_no_other_for_it(server, tmp_path):
+    """While the client's own error is measured there is no point yet: neither of this load nor, mistaken for it, of the one before."""
+    directory, words = tmp_path / "result", [one for one in command(server.base_url, tmp_path / "result", *LEVEL, "--most", 16) if one != "--no-calibrate"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        give_up = time.monotonic() + 60
+        while not (directory / "events.jsonl").exists() or "calibrating" not in (directory / "events.jsonl").read_text(encoding="utf-8"):
+            assert time.monotonic() < give_up
+            time.sleep(0.005)
+        os.kill(process.pid, signal.SIGINT)
+        printed, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert json.loads(printed)["run"]["status"] == "interrupted"
+    header = store.read_header(directory)
+    assert len(header["search"]["history"]) == len(header.get("points", []))
+
+
 @pytest.mark.parametrize(("arguments", "said"), [
     ((), "needs a service level"), ((*LEVEL, "--concurrency", "1,2"), "one concurrency or one rate"), ((*LEVEL, "--stages", "1s@2"), "one concurrency or one rate"),
     ((*LEVEL, "--request-rate", "inf"), "one concurrency or one rate"), (("--slo", "ttft<20"), "service level"),

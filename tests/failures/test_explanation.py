@@ -104,6 +104,8 @@ def test_facts_are_taken_as_printed(line, facts):
     ("NPU function error: aclrtFoo, error code is 507899", "507899", "a return code of the Ascend runtime: an internal error of software or hardware"),
     ("x failed, runtime result = 207099[FUNC:X]", "207099", "a return code of the Ascend runtime: a resource is not enough, or not of this device"),
     ("HCCL said error code: 900001", "900001", None),
+    ("terminate called after throwing an instance of 'std::system_error'", "std::system_error",
+     "an exception of C++ that nothing caught: the process ended with it; what it says of itself is on the next line"),
     ("[llm] [ERROR] MIE05E040001 failed", "MIE05E040001", "a code of MindIE's component MindIE LLM"),
 ])
 def test_what_nobody_knows_is_said_to_be_unknown(line, name, about):

@@ -130,6 +130,13 @@ def test_no_device_is_not_ready(kind):
         checked(Torch(devices=0), kind, 0)
 
 
+def test_a_torch_without_cuda_is_said_to_be_one():
+    torch = Torch(devices=0)
+    torch.__version__ = "2.13.0+cpu"
+    with pytest.raises(NotReadyError, match="build for CPUs"):
+        checked(torch, "cuda", 0)
+
+
 def test_an_index_too_high_is_not_ready_and_says_how_many_there_are():
     with pytest.raises(NotReadyError, match="npu:8; torch sees 8"):
         checked(Torch(devices=8), "npu", 8)

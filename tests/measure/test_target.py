@@ -52,6 +52,12 @@ def test_a_relative_path_is_kept_whole(tiny, monkeypatch):
     assert target_of(model=f"./{tiny.name}").model == str(tiny)
 
 
+@pytest.mark.parametrize("said", ["gpu", "gpu:0", "nvidia", "cuda"])
+def test_a_gpu_is_cuda_by_any_name(said, monkeypatch):
+    monkeypatch.setattr("touchstone.measure.target.engine_row", lambda _name: ("transformers", ENGINES["transformers"]))
+    assert target_of(device=said).device == said.replace("gpu", "cuda").replace("nvidia", "cuda")
+
+
 @pytest.mark.parametrize(("said", "meant"), [
     ("hf", "transformers"), ("transformers", "transformers"),
     ("llamacpp", "llama.cpp"), ("llama-cpp", "llama.cpp"), ("xllamacpp", "llama.cpp"), ("llama.cpp", "llama.cpp"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from collections.abc import Mapping, Sequence
 
 import click
 
 from touchstone import __version__
+from touchstone.cli import streams
 from touchstone.cli.inert import inert
 from touchstone.errors import TouchstoneError
 from touchstone.message import say
@@ -17,7 +19,10 @@ _VERBS: Mapping[str, tuple[str, str]] = {
     "load": ("touchstone.cli.load:load", "Offer a load to a server and print the report."),
     "search": ("touchstone.cli.search:search", "Find the highest load at which a server keeps its service levels."),
     "serve": ("touchstone.cli.serve:serve", "Serve a scripted endpoint whose true times are known."),
-    "report": ("touchstone.cli.report:report", "Print the report of a run, as text, Markdown or JSON."),
+    "report": ("touchstone.cli.report:report", "Write the report of a run: text, Markdown, JSON or a page."),
+    "list": ("touchstone.cli.listing:list_", "List the runs of a directory."),
+    "show": ("touchstone.cli.show:show", "Show one run: what was measured, and every trial of it."),
+    "ui": ("touchstone.cli.ui:ui", "Browse the runs of a directory in a local page."),
     "audit": ("touchstone.cli.audit:audit", "Say of each row of a table, anybody's, whether it can be true."),
     "compare": ("touchstone.cli.compare:compare", "Say what changed between two runs, and how sure that is."),
     "aa": ("touchstone.cli.aa:aa", "Compare a configuration with itself: the noise below which nothing changed."),
@@ -80,14 +85,27 @@ def run_command_line(arguments: Sequence[str]) -> int:
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
-        error.show()
+        with contextlib.suppress(OSError):
+            error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return 130
     except TouchstoneError as error:
-        from touchstone.cli.language import chosen
-        from touchstone.report.i18n import translator
+        return _failed(error, arguments)
+    except OSError as error:
+        return _unprinted(error, arguments)
 
-        translate = translator(chosen(arguments))
-        click.echo(f"touchstone: {inert(error.render(translate))}", err=True)
-        return error.exit_code
+
+def _unprinted(error: OSError, arguments: Sequence[str]) -> int:
+    if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has seen enough
+        streams.silence()
+        return 0
+    return _failed(streams.unprinted(error), arguments)
+
+
+def _failed(error: TouchstoneError, arguments: Sequence[str]) -> int:
+    from touchstone.cli.language import chosen
+    from touchstone.report.i18n import translator
+
+    streams.print_aside(f"touchstone: {inert(error.render(translator(chosen(arguments))))}")
+    return error.exit_code

@@ -52,8 +52,8 @@ def _findings(source: str, conditions: dict[str, Any]) -> Any:
     if source == "-":
         return audit_content(sys.stdin.buffer.read(_LARGEST_BYTES), "-", asked, model)
     if (path / "run.json").is_file():
-        from touchstone.cli.faces import read_run
         from touchstone.judge.findings import findings_of
+        from touchstone.run_directories import read_run
 
         return audit_run(findings_of(read_run(path)))
     if path.is_dir():

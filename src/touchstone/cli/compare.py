@@ -65,10 +65,11 @@ def shown(found: Comparison, face: str, lang: str) -> str:
     from touchstone.report.compare_document import to_compare_json
     from touchstone.report.compare_markdown import to_compare_markdown
     from touchstone.report.compare_text import to_compare_text
-    from touchstone.report.i18n import translator
+    from touchstone.report.i18n import measured_on, translator
 
     faces = {"text": to_compare_text, "md": to_compare_markdown, "json": to_compare_json}
-    return faces[face](found, translator(language.chosen(lang=lang)))
+    with measured_on(found.device):
+        return faces[face](found, translator(language.chosen(lang=lang)))
 
 
 def failure(found: Comparison, fail_on: Sequence[str]) -> int:

@@ -38,20 +38,24 @@ def footprint(directory: Path | None, log_file: str | None, model: str | None, f
     """
     from touchstone.errors import UsageError
     from touchstone.judge.footprint import Question, completed, footprint_of
+    from touchstone.judge.footprint.of_run import facts_of
     from touchstone.report.footprint_text import FOOTPRINT_FACES
-    from touchstone.report.i18n import translator
+    from touchstone.report.i18n import measured_on, translator
 
     if not (log_file or model or directory):
         raise UsageError("There is nothing to look at.", "Name a run with --run, a log with --log, a model with --model, or log and model.")
     question = Question(
         _model(model) if model else None, asked["dtype"], asked["kv_dtype"], asked["tp"], _device(asked["device"], asked["devices_from"]),
         tuple(asked["tokens"]), asked["sessions"], asked["claim"])
+    device = None
     if directory:
         run = _run(directory)
+        device = facts_of(run).get("device")
         question = completed(replace(question, model=question.model or _model_of(run)), run)
         log_file = log_file or _log_of(directory)
     found = footprint_of(question, _log(log_file) if log_file else None)
-    click.echo(FOOTPRINT_FACES[face](found, translator(language.chosen(lang=lang))))
+    with measured_on(device):
+        click.echo(FOOTPRINT_FACES[face](found, translator(language.chosen(lang=lang))))
     return 0
 
 
@@ -65,9 +69,9 @@ def _log(name: str) -> EngineLog:
 
 
 def _run(directory: Path) -> Run:
-    from touchstone.cli.faces import read_run
     from touchstone.errors import UsageError
     from touchstone.record import Run
+    from touchstone.run_directories import read_run
 
     run = read_run(directory)
     if not isinstance(run, Run):

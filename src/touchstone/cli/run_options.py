@@ -58,6 +58,9 @@ def chosen_options(given: Mapping[str, Any]) -> EngineOptions:
     from touchstone.plan import EngineOptions
 
     for argument in given["server_args"]:
+        if argument.partition("=")[0] == "--api-key":
+            raise UsageError("A server that asks for a key would refuse the run's own requests, and the key would be kept with the run.",
+                             "Leave --server-arg --api-key out: a server that a run starts listens on this machine only.")
         if argument.partition("=")[0] in {"--host", "--port"}:
             raise UsageError("The run itself chooses where its server listens; --server-arg {argument} cannot.",
                              "Leave it out, or start the server yourself and measure it with --base-url.", argument=argument)

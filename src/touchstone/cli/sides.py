@@ -17,10 +17,10 @@ _MOST_NAMED = 8
 
 def measured_at(path: Path) -> list[Measured]:
     """The run in ``path``, or the results of every tool whose files lie there. Raises :class:`touchstone.errors.DataError`."""
-    from touchstone.cli.faces import read_run
     from touchstone.cli.results import read_results_at
     from touchstone.judge.compare.measured import measured_of
     from touchstone.judge.compare.results import measured_results
+    from touchstone.run_directories import read_run
     from touchstone.store import HEADER
 
     if (path / HEADER).is_file():

@@ -74,7 +74,12 @@ def _mindie(code: str) -> Message:
     return say("a code of MindIE's component {component}", component=_MINDIE_COMPONENTS.get(code[3:5]) or _NOT_DOCUMENTED)
 
 
+def _uncaught(_name: str) -> Message:
+    return say("an exception of C++ that nothing caught: the process ended with it; what it says of itself is on the next line")
+
+
 _FORMS: tuple[tuple[str, re.Pattern[str], Callable[[str], Message | None]], ...] = (
+    ("terminate called", re.compile(r"terminate called after throwing an instance of '([\w:]{1,120})"), _uncaught),
     ("MIE", re.compile(r"\b(MIE\d{2}E[0-9A-F]{6})\b"), _mindie),
     ("error code", re.compile(r"error code(?: is)?:? ?(\d{6})(?!\d)"), _acl),
     ("runtime result = ", re.compile(r"runtime result = (\d{6})(?!\d)"), _acl),

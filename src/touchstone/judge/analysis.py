@@ -46,8 +46,8 @@ def _batching(cases: Sequence[CaseFinding]) -> Iterator[tuple[str, Message]]:
             continue
         gain = (large.metrics["output_throughput"].value or 0.0) / (single.metrics["output_throughput"].value or 1.0)
         kept = (large.metrics["decode_speed"].value or 0.0) / (single.metrics["decode_speed"].value or 1.0)
-        yield "output_throughput", say("batch {batch} gives {gain} times the throughput of one request, each at {kept} % of its speed",
-                                       batch=large.batch_size, gain=significant(gain, 3), kept=significant(100 * kept, 3))
+        yield "output_throughput", say("batch {batch} ({case}) gives {gain} times the throughput of one request, each at {kept} % of its speed",
+                                       batch=large.batch_size, case=large.name, gain=significant(gain, 3), kept=significant(100 * kept, 3))
 
 
 def _memory(cases: Sequence[CaseFinding]) -> Iterator[tuple[str, Message]]:

@@ -51,7 +51,12 @@ def _compare(old: Sequence[Measured], new: Sequence[Measured], margin: Margin, r
     attributions = tuple(_attributions(*sides, pairs, compared)) if engines_differ(found) and not confounds(found) else ()
     notes = (*_notes(*sides, pairs, found, compared), *_clocks(*sides, attributions))
     return Comparison(sides[0].finding, sides[1].finding, margin.value, found, confounds(found), compared.rows, compared.headline,
-                      (say("margin {margin} %: {source}", margin=f"{100 * margin.value:.3g}", source=margin.source), *notes), attributions=attributions)
+                      (say("margin {margin} %: {source}", margin=f"{100 * margin.value:.3g}", source=margin.source), *notes), attributions=attributions, device=_device(*sides))
+
+
+def _device(*sides: Side) -> str | None:
+    kinds = {run.conditions.value(Factor.MACHINE, "device") for side in sides for run in side.runs}
+    return kinds.pop() if len(kinds) == 1 else None
 
 
 def _no_one_cause(found: Sequence[Difference]) -> UsageError | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from touchstone.comparison import Factor
-from touchstone.errors import DataError
+from touchstone.errors import making_sense_of
 from touchstone.finding import CaseFinding, Trust, Verdict
 from touchstone.judge import metrics, stats
 from touchstone.judge.audit import judge_run, trust
@@ -87,11 +87,8 @@ class Measured:
 
 def measured_of(run: Run | LoadRun) -> Measured:
     """What of ``run`` enters a comparison; the same run always gives the same. Raises :class:`DataError` for a header nobody wrote so."""
-    try:
+    with making_sense_of(run.path):
         return _of_load(run) if isinstance(run, LoadRun) else _of_run(run)
-    except (KeyError, TypeError, ValueError, AttributeError, AssertionError, IndexError, RecursionError) as error:
-        raise DataError("{path} is damaged: {error}.", "The tables beside it can still be opened with DuckDB or pandas.",
-                        path=f"{run.path}/run.json", error=" ".join(f"{type(error).__name__} {error}".split())[:200]) from error
 
 
 def _identity(run: Run | LoadRun) -> tuple[str, str]:

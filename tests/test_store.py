@@ -116,7 +116,7 @@ def test_a_trial_played_again_replaces_what_a_killed_process_left_of_it(tmp_path
     assert store.load(directory).trials == (again,)
 
 
-def test_a_leftover_partial_file_is_ignored(tmp_path):
+def test_a_leftover_partial_file_is_ignored_and_removed(tmp_path):
     played = some_trials()
     directory = new_run(tmp_path / "run", played)
     for place in (directory / "parts" / "trials-000-000-000009.partial", directory / "trials.partial", directory / "run.json.partial"):
@@ -124,6 +124,7 @@ def test_a_leftover_partial_file_is_ignored(tmp_path):
     assert store.load(directory).trials == tuple(played)
     store.compact(directory)
     assert store.load(directory).trials == tuple(played)
+    assert not (directory / store.PARTS).exists()
 
 
 def test_an_interrupted_merge_counts_nothing_twice(tmp_path):

@@ -135,6 +135,8 @@ def compact(directory: Path) -> None:
         for part in parts:
             part.unlink()
     parts_directory = directory / PARTS
+    for unfinished in parts_directory.glob("*.partial"):  # of a process that was killed while it wrote
+        unfinished.unlink()
     if parts_directory.exists() and not any(parts_directory.iterdir()):
         parts_directory.rmdir()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,11 +42,10 @@ def after(directory: Path, names: Sequence[str], lang: str) -> None:
     from touchstone.trackers import send
     from touchstone.trackers.tracked import Settings
 
-    translate = translator(lang)
+    translate, judged = translator(lang), cache(lambda: tracked(directory, findings_of(read_run(directory)), lang))
     for name in names:
         try:
-            findings = findings_of(read_run(directory))
-            said = f"{name}: {send(name, tracked(directory, findings, lang), Settings()).where.render(translate)}"
+            said = f"{name}: {send(name, judged(), Settings()).where.render(translate)}"
         except TouchstoneError as error:
             said = error.render(translate)
         except Exception as error:  # noqa: BLE001 - the run is measured and saved; nothing here may undo that

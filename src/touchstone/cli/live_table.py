@@ -1,10 +1,19 @@
-"""A small table of what goes on now, a row for each case, for lines that are written over."""
+"""A small table of what goes on now, a row for each case, in lines that are written over; without a terminal a line now and then."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TextIO
 
+from touchstone.cli.live_line import LiveLine
+from touchstone.message import Message, Translate
+from touchstone.units import NS_PER_S
+
+_PLAIN_PERIOD_NS = 10 * NS_PER_S  # of what is written one below the other
+_DRAW_PERIOD_NS = NS_PER_S // 4
+_TICK_S = 1.0
+"""Where nothing happens, a live display is drawn anew so often: each drawing is work that is not the measurement's."""
 _NARROWEST_NAME = 8
 _GAP = 2
 
@@ -16,6 +25,32 @@ class Row:
     name: str
     cells: tuple[str, ...]
     now: bool = False
+
+
+class LiveTable:
+    """The table under ``heads`` on ``stream``. ``line`` is for what is said beside it, ``period_s`` how often it wants to be drawn anew."""
+
+    def __init__(self, heads: Sequence[Message], translate: Translate, ui: str, stream: TextIO) -> None:
+        self.line = LiveLine(ui, stream)
+        self.period_s = _TICK_S if self.line.live and not self.line.silent else None
+        self._heads = [head.render(translate) for head in heads]
+        self._drawn_ns = self._rested_ns = 0
+
+    def draw(self, above: str, rows: Sequence[Row], at_ns: int) -> None:
+        """Draw ``rows``, with one line ``above`` them."""
+        self._drawn_ns = at_ns
+        width, height = self.line.room()
+        self.line.show_all([above, *table_lines(self._heads, rows, (width, height - 1))], width)
+
+    def rest(self, at_ns: int) -> None:
+        """From now on it is a whole period until the next plain line."""
+        self._rested_ns = at_ns
+
+    def is_due(self, at_ns: int) -> bool:
+        """Whether it is time to draw again, or where there is no terminal to say something."""
+        if self.line.live:
+            return at_ns - self._drawn_ns >= _DRAW_PERIOD_NS
+        return at_ns - self._rested_ns > _PLAIN_PERIOD_NS
 
 
 def table_lines(heads: Sequence[str], rows: Sequence[Row], room: tuple[int, int]) -> list[str]:

@@ -10,14 +10,10 @@ from typing import Any, TextIO
 
 from touchstone.cli.course import LoadCourse
 from touchstone.cli.inert import inert
-from touchstone.cli.live_line import LiveLine
-from touchstone.cli.live_table import Row, table_lines
-from touchstone.cli.progress import TICK_S
+from touchstone.cli.live_table import LiveTable, Row
 from touchstone.message import Message, Translate, say
 from touchstone.units import NS_PER_S, seconds, significant
 
-_PLAIN_PERIOD_NS = 10 * NS_PER_S
-_DRAW_PERIOD_NS = NS_PER_S // 4
 _RATE_NS = 5 * NS_PER_S
 """The rate that is shown is over the last so many seconds."""
 HEADS = (say("phase"), say("answered"), say("failed"), say("under way"), say("requests/s now"))
@@ -46,14 +42,15 @@ class LoadProgress:
     """Listens to a load test: what is being done, and how many requests were sent, ended and failed. ``loads`` are those known before."""
 
     def __init__(self, course: LoadCourse, loads: Sequence[str], translate: Translate, ui: str, stream: TextIO = sys.stderr) -> None:
-        self._course, self._translate, self._line = course, translate, LiveLine(ui, stream)
-        self.period_s: float | None = TICK_S if self._line.live and not self._line.silent else None
+        self._course, self._translate = course, translate
+        self._table = LiveTable(HEADS, translate, ui, stream)
+        self._line, self.period_s = self._table.line, self._table.period_s
         self._loads = {load: _Seen(say("waiting")) for load in loads}
         self._case, self._name = "", ""
         self._point: Mapping[str, Any] = {}
         self._recent: deque[tuple[int, int]] = deque()
         self._state = ""
-        self._began_ns = self._started_ns = self._said_ns = self._drawn_ns = 0
+        self._began_ns = self._started_ns = 0
 
     def hear(self, kind: str, event: Mapping[str, Any], at_ns: int) -> None:
         """Take one event of the load test."""
@@ -104,7 +101,8 @@ class LoadProgress:
         seen.before = (seen.ended, seen.failed)
         # Of a load that ends with the time, more requests are prepared than will be sent.
         seen.asked = None if event["duration_s"] or seen.asked is None else seen.asked + event["requests"]
-        self._started_ns = self._said_ns = at_ns
+        self._started_ns = at_ns
+        self._table.rest(at_ns)
         self._recent.clear()
 
     def _on_counts(self, event: Mapping[str, Any], at_ns: int) -> None:
@@ -118,11 +116,12 @@ class LoadProgress:
             self._recent.popleft()
         passed_ns, ended = at_ns - self._recent[0][0], event["ended"] - self._recent[0][1]
         seen.rate = ended / seconds(passed_ns) if passed_ns > NS_PER_S // 2 else seen.rate
+        if not self._table.is_due(at_ns):
+            return
         if self._line.live:
-            if at_ns - self._drawn_ns >= _DRAW_PERIOD_NS:
-                self._draw(at_ns)
-        elif at_ns - self._said_ns >= _PLAIN_PERIOD_NS:
-            self._said_ns = at_ns
+            self._draw(at_ns)
+        else:
+            self._table.rest(at_ns)
             self.say(self._plain(event, at_ns))
 
     def _on_played(self, event: Mapping[str, Any], at_ns: int) -> None:
@@ -150,11 +149,8 @@ class LoadProgress:
     def _draw(self, at_ns: int) -> None:
         if not self._line.live or not self._began_ns:
             return
-        self._drawn_ns = at_ns
-        width, height = self._line.room()
         rows = [Row(name, seen.cells(self._translate), now=name == self._case) for name, seen in self._loads.items()]
-        heads = [head.render(self._translate) for head in HEADS]
-        self._line.show_all([self._headline(at_ns), *table_lines(heads, rows, (width, height - 1))], width)
+        self._table.draw(self._headline(at_ns), rows, at_ns)
 
     def _headline(self, at_ns: int) -> str:
         """How long so far, and how long yet: of the whole where it is known, else of the load that is being offered."""

@@ -9,16 +9,11 @@ from typing import Any, TextIO
 
 from touchstone.cli.course import RunCourse
 from touchstone.cli.inert import inert
-from touchstone.cli.live_line import LiveLine
-from touchstone.cli.live_table import Row, table_lines
+from touchstone.cli.live_table import LiveTable, Row
 from touchstone.message import Message, Translate, say
 from touchstone.plan import Plan
-from touchstone.units import NS_PER_S, seconds, significant
+from touchstone.units import seconds, significant
 
-_PLAIN_PERIOD_NS = 10 * NS_PER_S  # of what is written one below the other
-_DRAW_PERIOD_NS = NS_PER_S // 4
-TICK_S = 1.0
-"""Where nothing happens, a live display is drawn anew so often: each drawing is work that is not the measurement's."""
 _PHASES: Mapping[str, Message] = {
     "verify": say("verifying"), "pilot_marked": say("pilot"), "pilot_plain": say("pilot"), "pilot_warmup": say("pilot"),
     "warmup": say("warming up"), "measured": say("measuring"),
@@ -36,7 +31,6 @@ class _Seen:
     tokens: int = 0
     elapsed_s: float = 0.0
     counted: bool = True
-    done: bool = False
 
     def add(self, event: Mapping[str, Any]) -> None:
         """Count a trial that ended."""
@@ -58,14 +52,15 @@ class Progress:
     """Listens to a run and shows how far it is, what each case has given so far, and how long it may yet take."""
 
     def __init__(self, plan: Plan, translate: Translate, ui: str, stream: TextIO = sys.stderr) -> None:
-        self._plan, self._translate, self._line, self._course = plan, translate, LiveLine(ui, stream), RunCourse(plan)
-        self.period_s: float | None = TICK_S if self._line.live and not self._line.silent else None
+        self._plan, self._translate, self._course = plan, translate, RunCourse(plan)
+        self._table = LiveTable(HEADS, translate, ui, stream)
+        self._line, self.period_s = self._table.line, self._table.period_s
         self._cases = {case.name: _Seen(say("waiting")) for case in plan.cases}
         self._trials = plan.launches * plan.trials
         self._now: tuple[str, Message] | None = None
         self._launch = 0
         self._state = ""
-        self._started_ns = self._said_ns = self._drawn_ns = 0
+        self._started_ns = 0
 
     def hear(self, kind: str, event: Mapping[str, Any], at_ns: int) -> None:
         """Take one event of the run."""
@@ -96,7 +91,7 @@ class Progress:
     def _on_environment(self, event: Mapping[str, Any], at_ns: int) -> None:
         self._launch, self._now = event["launch"], None
         self._started_ns = self._started_ns or at_ns
-        self._said_ns = at_ns
+        self._table.rest(at_ns)
         self._state = self._translate("launch {launch} of {total}: loading").format(launch=event["launch"] + 1, total=self._plan.launches)
         if self._line.live:
             self._draw(at_ns)
@@ -143,22 +138,20 @@ class Progress:
 
     def _show(self, text: str, at_ns: int) -> None:
         """Draw, or say ``text`` where nothing has been said for a while."""
+        if not self._table.is_due(at_ns):
+            return
         if self._line.live:
-            if at_ns - self._drawn_ns >= _DRAW_PERIOD_NS:
-                self._draw(at_ns)
-        elif text and at_ns - self._said_ns > _PLAIN_PERIOD_NS:
-            self._said_ns = at_ns
+            self._draw(at_ns)
+        elif text:
+            self._table.rest(at_ns)
             self._line.say(text)
 
     def _draw(self, at_ns: int) -> None:
         if not self._line.live or not self._started_ns:
             return
-        self._drawn_ns = at_ns
-        width, height = self._line.room()
         rows = [Row(name, (seen.phase.render(self._translate), f"{seen.trials}/{self._trials}", seen.rate, str(seen.failed)),
                     now=self._now is not None and self._now[0] == name) for name, seen in self._cases.items()]
-        head = self._state or self._headline(at_ns)
-        self._line.show_all([head, *table_lines([head.render(self._translate) for head in HEADS], rows, (width, height - 1))], width)
+        self._table.draw(self._state or self._headline(at_ns), rows, at_ns)
 
     def _headline(self, at_ns: int) -> str:
         text = self._translate("launch {launch} of {total}").format(launch=self._launch + 1, total=self._plan.launches)

@@ -9,7 +9,7 @@ DEV := babel cryptography duckdb fastapi httpx huggingface_hub hypothesis import
        openai openmind_hub pandas pandas-stubs playwright pyarrow pytest ruff types-PyYAML types-psutil uvicorn
 EXTRAS := charts,llamacpp,mlflow,otel,swanlab,transformers,ui,wandb
 
-.PHONY: run test test-slow test-vllm check lint types imports i18n docs site bench bench-load bench-judge clean
+.PHONY: run test test-slow test-vllm check lint types imports i18n docs site bench bench-load bench-judge bench-report clean
 
 run: $(VENV)/.run
 	$(BIN)/touchstone run $(SUITE)
@@ -64,7 +64,10 @@ bench-load: $(VENV)/.test
 bench-judge: $(VENV)/.test
 	$(BIN)/python benchmarks/coverage.py
 	$(BIN)/python benchmarks/audit.py
-	$(BIN)/python benchmarks/compare.py
+	$(BIN)/python -m benchmarks.compare
+
+bench-report: $(VENV)/.test
+	$(BIN)/python -m benchmarks.report
 
 clean:
 	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache

@@ -1,6 +1,6 @@
 """How long a comparison of two long load runs takes, beside the bare reading of their tables.
 
-python benchmarks/compare.py [--requests N] [--tokens N]        (aim: 100,000 requests on each side in <= 3 s)
+python -m benchmarks.compare [--requests N] [--tokens N]        (aim: 100,000 requests on each side in <= 3 s)
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks.made_answers import MS, answers
 
 from touchstone import load_store, store
 from touchstone.judge.compare import compare
@@ -20,9 +21,7 @@ from touchstone.judge.compare.margin import usual
 from touchstone.judge.compare.measured import measured_of
 from touchstone.load_plan import Load, LoadPlan
 from touchstone.report.compare_text import to_compare_text
-from touchstone.served import EVENT_COLUMNS, REQUEST_COLUMNS, REQUEST_FACTS, REQUEST_WORDS
 
-MS = 1_000_000
 REPEATS = 5
 LOAD: dict[str, Any] = {"concurrency": 64}
 
@@ -34,7 +33,7 @@ def make(directory: Path, requests: int, tokens: int, slower: float) -> None:
     points = []
     for point in range(REPEATS):
         factor = slower * (1 + 0.005 * ((point * 7) % 5 - 2) / 2)
-        columns, events, span = answers(point, requests // REPEATS, tokens, factor)
+        columns, events, span = repeat(point, requests // REPEATS, tokens, factor)
         load_store.append_answers(directory / store.PARTS, f"{point:04d}", columns, events)
         points.append({"index": point, "case": "c64", "repeat": point, "load": Load(**LOAD).model_dump(mode="json"), "started_ns": 0, "ended_ns": span,
                        "client": {}, "server": {}})
@@ -43,26 +42,12 @@ def make(directory: Path, requests: int, tokens: int, slower: float) -> None:
     load_store.compact(directory)
 
 
-def answers(point: int, count: int, tokens: int, factor: float) -> tuple[dict[str, Any], dict[str, Any], int]:
+def repeat(point: int, count: int, tokens: int, factor: float) -> tuple[dict[str, Any], dict[str, Any], int]:
     """The columns of a repeat's requests and events, and when its last answer ended."""
     step, row = round(10 * MS * factor), np.arange(count)
     sent = ((row // 64) * (50 * MS + tokens * step) + row % 64 * MS).astype(np.int64)
     first = sent + round(50 * MS * factor) + row * 7919 % (5 * MS)
-    last = first + (tokens - 1) * step
-    known = {"point": np.full(count, point), "request": row, "ending": np.zeros(count), "input_tokens": np.full(count, 8), "output_tokens": np.full(count, tokens),
-             "first_tokens": np.ones(count), "token_events": np.full(count, tokens), "sent_ns": sent, "first_event_ns": first, "first_token_ns": first,
-             "first_output_ns": first, "last_token_ns": last, "ended_ns": last + MS}
-    columns: dict[str, Any] = {name: column(known.get(name), count) for name in (*REQUEST_COLUMNS, *REQUEST_FACTS)}
-    at_ns = (first[:, None] + np.arange(tokens) * step).ravel()
-    bearing = {"point": np.full(len(at_ns), point), "request": np.repeat(row, tokens), "at_ns": at_ns, "read_ns": at_ns, "tokens": np.ones(len(at_ns)),
-               "kind": np.zeros(len(at_ns))}
-    events = {name: column(bearing[name], len(at_ns)) for name in EVENT_COLUMNS}
-    return columns | {name: [None] * count for name in REQUEST_WORDS}, events, int(last[-1])
-
-
-def column(values: Any, count: int) -> Any:
-    """Integers, or ``count`` unknown ones."""
-    return np.ma.MaskedArray(np.zeros(count, np.int64) if values is None else np.asarray(values).astype(np.int64), values is None)
+    return *answers(point, tokens, (sent, first, step)), int(first[-1] + (tokens - 1) * step)
 
 
 def timed(what: str, action: Callable[[], Any]) -> Any:

@@ -1,6 +1,6 @@
 """How long the HTML report takes and how large it is: of a run of six scenarios, and of a load test of 100,000 requests.
 
-    python benchmarks/report.py [--run DIR] [--requests 100000] [--tokens 32]
+    python -m benchmarks.report [--run DIR] [--requests 100000] [--tokens 32]
 
 Without --run the six scenarios are measured here first, on the default engine with a tiny synthetic model. For each: the seconds of a whole
 `touchstone report --format html` (a process of its own), those inside this process (from the directory to the text, and of them reading and
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from benchmarks.made_answers import INPUT_TOKENS, MS, answers
 
 from touchstone import load_store, store
 from touchstone.judge.findings import findings_of
@@ -26,9 +27,7 @@ from touchstone.judge.plots import plots_of
 from touchstone.load_plan import Load, LoadPlan
 from touchstone.report.html.page import to_html
 from touchstone.run_directories import read_run
-from touchstone.served import EVENT_COLUMNS, REQUEST_COLUMNS, REQUEST_FACTS, REQUEST_WORDS
 
-MS = 1_000_000
 CONCURRENCIES = (1, 8, 32, 128, 512)
 T = TypeVar("T")
 
@@ -48,7 +47,7 @@ def make(directory: Path, requests: int, tokens: int) -> None:
                              "slos": [{"metric": "ttft", "quantile": 0.99, "limit_s": 0.6}]}
     plan, points = LoadPlan(**facts), []
     for point, load in enumerate(loads):
-        columns, events, ended_ns = answers(point, each, tokens, load["concurrency"])
+        columns, events, ended_ns = offered(point, each, tokens, load["concurrency"])
         load_store.append_answers(directory / store.PARTS, f"{point:04d}", columns, events)
         points.append({"index": point, "case": Load(**load).label, "repeat": 0, "load": Load(**load).model_dump(mode="json"), "started_ns": 0,
                        "ended_ns": ended_ns, "client": {}, "server": {}})
@@ -59,7 +58,7 @@ def make(directory: Path, requests: int, tokens: int) -> None:
     load_store.compact(directory)
 
 
-def answers(point: int, count: int, tokens: int, concurrency: int) -> tuple[dict[str, Any], dict[str, Any], int]:
+def offered(point: int, count: int, tokens: int, concurrency: int) -> tuple[dict[str, Any], dict[str, Any], int]:
     """The columns of the requests and events of one load, and when its last answer ended."""
     row = np.arange(count)
     step, wait = 10 * MS + concurrency * 20_000, (40 + concurrency // 4) * MS
@@ -67,22 +66,8 @@ def answers(point: int, count: int, tokens: int, concurrency: int) -> tuple[dict
     length = late + (tokens - 1) * step
     slot, turn = row % concurrency, row // concurrency
     sent = (turn * (int(length.mean()) + 20 * MS) + slot * MS // 4).astype(np.int64)
-    first, last = sent + late, sent + length
-    known = {"point": np.full(count, point), "request": row, "ending": np.zeros(count), "input_tokens": np.full(count, 8), "input_tokens_asked": np.full(count, 8),
-             "output_tokens": np.full(count, tokens), "output_tokens_asked": np.full(count, tokens), "first_tokens": np.ones(count),
-             "token_events": np.full(count, tokens), "scheduled_ns": sent, "sent_ns": sent, "first_event_ns": first, "first_token_ns": first,
-             "first_output_ns": first, "last_token_ns": last, "ended_ns": last + MS}
-    columns: dict[str, Any] = {name: column(known.get(name), count) for name in (*REQUEST_COLUMNS, *REQUEST_FACTS)}
-    at_ns = (first[:, None] + np.arange(tokens) * step).ravel()
-    bearing = {"point": np.full(len(at_ns), point), "request": np.repeat(row, tokens), "at_ns": at_ns, "read_ns": at_ns, "tokens": np.ones(len(at_ns)),
-               "kind": np.zeros(len(at_ns))}
-    events = {name: column(bearing[name], len(at_ns)) for name in EVENT_COLUMNS}
-    return columns | {name: [None] * count for name in REQUEST_WORDS}, events, int(last.max()) + MS
-
-
-def column(values: Any, count: int) -> Any:
-    """Integers, or ``count`` unknown ones."""
-    return np.ma.MaskedArray(np.zeros(count, np.int64) if values is None else np.asarray(values).astype(np.int64), values is None)
+    asked = {"input_tokens_asked": np.full(count, INPUT_TOKENS), "output_tokens_asked": np.full(count, tokens), "scheduled_ns": sent}
+    return *answers(point, tokens, (sent, sent + late, step), **asked), int((sent + length).max()) + MS
 
 
 def timed(work: Callable[[], T]) -> tuple[float, T]:

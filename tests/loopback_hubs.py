@@ -71,6 +71,8 @@ class Hub:
     pause_s: float = 0.0
     log: list[Sent] = field(default_factory=list)
     began: threading.Event = field(default_factory=threading.Event)
+    answering: int = 0
+    turn: threading.Condition = field(default_factory=threading.Condition)
     port: int = 0
     variables: dict[str, str] = field(default_factory=dict)
     endpoint: str = ""
@@ -83,9 +85,32 @@ class Hub:
     def commit(self, revision: str) -> str | None:
         return revision if revision in self.commits else self.refs.get(revision)
 
+    @contextlib.contextmanager
+    def answer(self) -> Iterator[None]:
+        """While a request is answered: its line of the log is written last, when the client may be further on."""
+        with self.turn:
+            self.answering += 1
+        try:
+            yield
+        finally:
+            with self.turn:
+                self.answering -= 1
+                self.turn.notify_all()
+
+    def settle(self) -> None:
+        """Waits until every request that came is answered, so that the log is whole."""
+        with self.turn:
+            assert self.turn.wait_for(lambda: not self.answering, 60)
+
+    def forget(self) -> None:
+        """An empty log, which no earlier request writes into."""
+        self.settle()
+        self.log.clear()
+
     @property
     def downloads(self) -> list[Sent]:
         """The answers that were a file."""
+        self.settle()
         return [sent for sent in self.log if sent.method == "GET" and ("/resolve/" in sent.path or "/media/" in sent.path or "FilePath=" in sent.path)]
 
 
@@ -104,7 +129,8 @@ class _Handler(BaseHTTPRequestHandler):
         path, query = unquote(parts.path), {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
         if hub.status:
             return self._json(hub.status, {"Code": hub.status, "Message": "denied", "code": "denied"})
-        return {"hf": self._hf, "modelscope": self._modelscope, "openmind": self._openmind}[hub.kind](path, query)
+        with hub.answer():
+            return {"hf": self._hf, "modelscope": self._modelscope, "openmind": self._openmind}[hub.kind](path, query)
 
     def _hf(self, path, _query):
         hub, head = self.hub, f"/api/models/{self.hub.model}/revision/"

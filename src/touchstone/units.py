@@ -10,6 +10,9 @@ NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 BYTES_PER_GB = 1_000_000_000  # the seeds, vendors and torch users' scripts divide by 1e9
 BYTES_PER_GIB = 1 << 30
+SUFFIXES = {"s": "s", "tokens/s": "tokens_per_s", "tokens/s/req": "tokens_per_s", "requests/s": "requests_per_s", "B": "bytes",
+            "W": "w", "J/token": "j_per_token"}
+"""The unit of a metric → how a name of it ends, in tables and trackers."""
 
 
 def seconds(nanoseconds: int) -> float:

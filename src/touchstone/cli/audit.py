@@ -69,15 +69,9 @@ def _subject(conditions: dict[str, Any]) -> tuple[Any, Any]:
     """What the options say, and the model of a config.json."""
     from touchstone.claim import Subject
     from touchstone.cli.results import read_config
-    from touchstone.errors import unknown_name
-    from touchstone.hardware import chips, find_chip
-    from touchstone.message import say
-    from touchstone.simulate.precision import precision_of
+    from touchstone.judge.publication import known
 
-    name, hardware, dtype = conditions["model"], conditions["hardware"], conditions["dtype"]
+    name = conditions["model"]
     model = read_config(Path(name)) if name and (name.endswith(".json") or Path(name).exists()) else None
-    if hardware and find_chip(hardware) is None:
-        raise unknown_name(say("hardware"), hardware, [chip.name for chip in chips()])
-    if dtype:
-        precision_of(dtype)  # raises for a word that is none
-    return Subject(name, hardware, dtype, conditions["devices"], conditions["accepted_tokens"], conditions["cached_prefix"]), model
+    asked = Subject(name, *(conditions[field] for field in ("hardware", "dtype", "devices", "accepted_tokens", "cached_prefix")))
+    return known(asked), model

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from touchstone.claim import Claim, ClaimTable, Subject
+from touchstone.errors import unknown_name
 from touchstone.finding import AuditedRow, AuditedTable, AuditFindings, Findings
+from touchstone.hardware import chips, find_chip
 from touchstone.judge.audit.rules import judge_claims, reading_said
 from touchstone.judge.audit.rules.setting import Resolver, gigabyte_of
 from touchstone.judge.claims.prose import quotes
@@ -16,6 +18,16 @@ from touchstone.judge.claims.text_sheets import decode, read_document
 from touchstone.judge.foreign import ForeignResult, read_result
 from touchstone.message import Message, say
 from touchstone.simulate.architecture import Architecture
+from touchstone.simulate.precision import precision_of
+
+
+def known(asked: Subject) -> Subject:
+    """``asked``, whose hardware and number format are ones we know. Raises UsageError or DataError, with names that are close."""
+    if asked.hardware and find_chip(asked.hardware) is None:
+        raise unknown_name(say("hardware"), asked.hardware, [chip.name for chip in chips()])
+    if asked.dtype:
+        precision_of(asked.dtype)  # raises for a word that is none
+    return asked
 
 
 def audit_content(content: bytes, name: str, asked: Subject, model: Architecture | None = None) -> AuditFindings:

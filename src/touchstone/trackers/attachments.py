@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
-from ipaddress import ip_address
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from touchstone.finding import Findings
+from touchstone.report.html.masking import is_local
 
 _SUFFIXES = {".html", ".md", ".json"}
 _KEY = re.compile(r"(--(?:[\w-]*-)?(?:api-?key|key|token|secret|password)[=\s]\s*)[^\s\"'<&\\]+", re.IGNORECASE)
@@ -45,7 +45,7 @@ def _addresses(findings: Findings) -> Iterator[str]:
             rest = urlsplit(url).netloc
         except ValueError:
             continue
-        if host and not _is_loopback(host):
+        if host and not is_local(host):
             yield url
             if ":" in rest or "." in rest:
                 yield rest
@@ -62,10 +62,3 @@ def _urls(findings: Findings) -> Iterator[str]:
         except ValueError:
             words = command.split()
         yield from (after for word, after in pairwise(words) if word == "--base-url")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

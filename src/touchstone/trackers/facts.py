@@ -17,10 +17,9 @@ from touchstone.clock import realtime_ns
 from touchstone.finding import CaseFinding, Estimate, Findings, Judgement, Verdict
 from touchstone.report.table import plain, shortened
 from touchstone.trackers.tracked import Tracked
+from touchstone.units import SUFFIXES
 
 Scalar = str | int | float | bool
-_UNITS = {"s": "s", "tokens/s": "tokens_per_s", "tokens/s/req": "tokens_per_s", "requests/s": "requests_per_s", "B": "bytes",
-          "W": "w", "J/token": "j_per_token"}
 _IDENTITY = ("engine", "engine_version", "device", "device_name", "model", "random_weights", "dtype", "parameters", "backend", "streamed",
              "tokenizer", "client_processes")
 _PRIVATE = re.compile(r"key|secret|passw|credential|auth|bearer|cookie|header|host|addr|url|proxy|command|path|_token\b|^token\b", re.IGNORECASE)
@@ -41,7 +40,7 @@ class Number:
     @property
     def key(self) -> str:
         """``c4/ttft_s_p99``; a count has no unit."""
-        unit = "" if self.statistic in {"n", "share"} else _UNITS.get(self.unit, "")
+        unit = "" if self.statistic in {"n", "share"} else SUFFIXES.get(self.unit, "")
         return f"{self.case}/" + "_".join(part for part in (self.metric, unit, self.statistic) if part and part != "value")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from touchstone.claim import Subject
-from touchstone.errors import UsageError, unknown_name
+from touchstone.errors import UsageError
 from touchstone.finding import GRAVITY, AuditedRow, AuditedTable, AuditFindings, Judgement
 from touchstone.message import Message, say
 from touchstone.report.audit_text import headline
@@ -49,18 +49,13 @@ class Audited:
 
 def audited(given: Mapping[str, str]) -> AuditFindings:
     """The audit of what was filled in. Raises :class:`touchstone.errors.TouchstoneError`."""
-    from touchstone.hardware import chips, find_chip
-    from touchstone.judge.publication import audit_content
-    from touchstone.simulate.precision import precision_of
+    from touchstone.judge.publication import audit_content, known
 
     model, hardware, dtype, devices = (given[name].strip()[:_LONGEST] or None for name in FIELDS[1:])
-    if hardware and find_chip(hardware) is None:
-        raise unknown_name(say("hardware"), hardware, [chip.name for chip in chips()])
-    if dtype:
-        precision_of(dtype)  # raises for a word that is none
     if devices and not (devices.isascii() and devices.isdecimal() and 0 < int(devices[:7]) <= 1 << 20):
         raise UsageError("{devices} is no number of devices.", "Write 1, 2, 4, …, or nothing.", devices=devices)
-    return audit_content(given["text"].encode("utf-8", "replace"), "pasted", Subject(model, hardware, dtype, int(devices) if devices else None))
+    asked = known(Subject(model, hardware, dtype, int(devices) if devices else None))
+    return audit_content(given["text"].encode("utf-8", "replace"), "pasted", asked)
 
 
 def shown(found: AuditFindings, said: Say) -> Audited:

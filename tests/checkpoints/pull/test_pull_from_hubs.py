@@ -98,7 +98,7 @@ def test_a_model_arrives_whole_at_one_commit_and_the_second_pull_asks_nobody(hub
     assert all(commit in sent.path for sent in hub.downloads)
     assert list(had.path.parent.iterdir()) == [had.path]
 
-    hub.log.clear()
+    hub.forget()
     again = pulled(hub, verify=True)
     assert (again.path, again.source, hub.log) == (had.path, "pulled", [])
     assert find_local("org/name") == had.path
@@ -128,7 +128,8 @@ def test_a_content_that_stays_wrong_is_an_error_and_leaves_nothing(hub):
     assert nothing_is_there(hub)
     partial = place.partial_of(local.default_place(hub.kind, hub.model, hub.refs[main_of(hub.kind)]))
     assert "model.safetensors" not in files_in(partial)
-    hub.lies, hub.log[:] = {}, []
+    hub.lies = {}
+    hub.forget()
     assert (pulled(hub).path / "model.safetensors").read_bytes() == SMALL
     assert not [sent for sent in hub.downloads if "config.json" in sent.path]  # it was sound and was kept
 
@@ -210,13 +211,13 @@ def test_a_branch_that_moves_while_it_is_fetched_moves_nothing(hub):
 def test_a_commit_a_branch_and_a_first_part_of_a_commit_find_the_same_copy(hub):
     had = pulled(hub)
     commit = had.record.revision
-    hub.log.clear()
+    hub.forget()
     assert pulled(hub, revision=commit).path == pulled(hub, revision=commit[:9]).path == pulled(hub, revision=main_of(hub.kind)).path == had.path
     assert hub.log == []
     hub.publish("other", {"config.json": CONFIG, "model.safetensors": SMALL})
     assert pulled(hub, revision="other").path != had.path
     hub.refs["same"] = commit
-    hub.log.clear()
+    hub.forget()
     assert pulled(hub, revision="same").path == had.path  # asked, since nobody knew the name, and found to be the same
     assert hub.downloads == []
 

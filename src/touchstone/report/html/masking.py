@@ -22,7 +22,7 @@ def masked(findings: Findings) -> Findings:
     What stands before the host in an address (a user, a password) goes with it.
     """
     host = _host(findings.identity.get("base_url"))
-    if not host or _is_local(host):
+    if not host or is_local(host):
         return findings
     name = re.escape(host)
     address = re.compile(rf"(?<=//)(?:[^/\s@]*@)?\[?{name}\]?(?![\w.-])", re.IGNORECASE)
@@ -44,7 +44,8 @@ def _host(base_url: object) -> str | None:
         return None
 
 
-def _is_local(host: str) -> bool:
+def is_local(host: str) -> bool:
+    """Whether ``host`` names this very machine: nothing is given away by it."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -17,11 +17,9 @@ from touchstone.judge import metrics
 from touchstone.judge.foreign.export.case_rows import CaseRows, case_rows, listed
 from touchstone.record import Run
 from touchstone.served import Ending, LoadRun
-from touchstone.units import NS_PER_S
+from touchstone.units import NS_PER_S, SUFFIXES
 
 _BYTE_ORDER_MARK = "\ufeff"
-_UNITS = {"s": "s", "tokens/s": "tokens_per_s", "tokens/s/req": "tokens_per_s", "requests/s": "requests_per_s", "B": "bytes",
-          "W": "w", "J/token": "j_per_token"}
 _QUANTILES = ("p50", "p90", "p95", "p99", "max")
 _LOADS = ("arrival", "concurrency", "request_rate")
 _TIMES: Mapping[str, Any] = {"ttft": metrics.ttft, "ttfo": metrics.ttfo, "ttfe": metrics.ttfe, "tpot": metrics.tpot, "e2e": metrics.e2e,
@@ -44,7 +42,7 @@ def _of_case(findings: Findings, case: CaseFinding, names: Sequence[str]) -> dic
     }
     for name in names:
         estimate = case.metrics.get(name)
-        unit = _UNITS[metrics.METRICS[name].unit]
+        unit = SUFFIXES[metrics.METRICS[name].unit]
         values = vars(estimate) if estimate else {}
         row |= {f"{name}_{unit}" + ("" if key == "value" else f"_{key}"): values.get(key) for key in ("value", "low", "high")}
         row[f"{name}_n"] = values.get("n")

@@ -18,6 +18,8 @@ from compared_runs import engine_run, load_run, save_engine_run, save_load_run
 from touchstone import store
 from touchstone.cli import faces, run_command_line, streams
 from touchstone.errors import DataError, NotReadyError
+from touchstone.report.charts import drawing
+from touchstone.report.vega import board
 
 FULL = Path("/dev/full")
 needs_a_full_device = pytest.mark.skipif(not (FULL.exists() and stat.S_ISCHR(FULL.stat().st_mode)), reason="no /dev/full here")
@@ -145,7 +147,8 @@ def is_damaged(directory, face):
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("kind", ["run", "load"])
 def test_a_header_that_somebody_edited_is_reported_or_called_damaged(kind, seed, tmp_path, request, monkeypatch):
-    monkeypatch.setattr(faces.DrawingBoard, "__enter__", lambda board: board)  # no pictures: two hundred pages
+    for user in (board, drawing):
+        monkeypatch.setattr(user, "installed", lambda: False)  # no pictures: two hundred pages
     directory = shutil.copytree(request.getfixturevalue(kind), tmp_path / kind)
     whole = json.loads((directory / "run.json").read_text(encoding="utf-8"))
     chance, damaged = random.Random(seed), 0

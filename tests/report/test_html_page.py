@@ -25,7 +25,7 @@ from touchstone.judge.plots import plots_of
 from touchstone.message import say
 from touchstone.plots import Plots
 from touchstone.report import table
-from touchstone.report.charts import palette
+from touchstone.report.charts import drawing, palette
 from touchstone.report.charts.wording import identifier
 from touchstone.report.html.blocks import Grid
 from touchstone.report.html.masking import MASK, masked
@@ -315,14 +315,16 @@ def test_a_picture_that_is_missing_says_why():
         assert " ".join(str(reason).split()) in said
 
 
-def test_without_the_drawing_library_the_numbers_stand_in_tables():
-    root = read(to_html(*judged("run-clean"), "en", draw=lambda _charts: None))
+def test_without_the_drawing_library_the_numbers_stand_in_tables(monkeypatch):
+    whole = tree("run-clean")
+    monkeypatch.setattr(drawing, "installed", lambda: False)
+    root = read(to_html(*judged("run-clean"), "en"))
     figures = list(root.all("figure"))
-    assert len(figures) == len(list(tree("run-clean").all("figure"))) > 3
+    assert len(figures) == len(list(whole.all("figure"))) > 3
     assert all("open" in figure.one("details").facts for figure in figures)
     assert not list(root.all("div", cls="picture"))
     assert "llm-touchstone[charts]" in root.words("en")
-    assert "llm-touchstone[charts]" not in tree("run-clean").words("en")
+    assert "llm-touchstone[charts]" not in whole.words("en")
 
 
 # ── for everybody ────────────────────────────────────────────────────────────────────────────────────────────────────────

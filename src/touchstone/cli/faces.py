@@ -9,14 +9,12 @@ from touchstone.cli.language import LANGUAGES
 from touchstone.cli.streams import print_aside
 from touchstone.errors import making_sense_of
 from touchstone.finding import Findings
-from touchstone.judge.findings import findings_of
 from touchstone.message import say
 from touchstone.parquet import replace_file
 from touchstone.record import Run
 from touchstone.report import FACES
-from touchstone.report.charts.drawing import DrawingBoard
 from touchstone.report.i18n import translator
-from touchstone.run_directories import read_run
+from touchstone.report.vega.board import DrawingBoard
 from touchstone.served import LoadRun
 
 PAGE = "report.html"
@@ -26,17 +24,27 @@ def show(directory: Path, face: str, lang: str, *, redact: bool = True) -> str:
     """The report of the run in ``directory``; ``redact`` masks the address of its server in the page, which is made to be passed on."""
     if face == "html":
         with DrawingBoard() as board:
-            run = read_run(directory)
-            return _page(run, findings_of(run), board, lang, redact=redact)
-    findings = findings_of(read_run(directory))
+            run, findings = _judged(directory)
+            return _page(run, findings, board, lang, redact=redact)
+    _, findings = _judged(directory)
     with making_sense_of(directory):
         return FACES[face](findings, translator(lang), lang)
+
+
+def _judged(directory: Path) -> tuple[Run | LoadRun, Findings]:
+    """The run in ``directory`` and its findings. The judge is imported here, where a board already warms up."""
+    from touchstone.judge.findings import findings_of
+    from touchstone.run_directories import read_run
+
+    run = read_run(directory)
+    return run, findings_of(run)
 
 
 def show_as(directory: Path, tool: str, face: str, lang: str) -> str:
     """The run in ``directory`` by the definitions of ``tool``."""
     from touchstone.judge.definitions import metrics_as_table
     from touchstone.report.foreign_text import FOREIGN_FACES
+    from touchstone.run_directories import read_run
 
     text: str = FOREIGN_FACES[face](tool, metrics_as_table(read_run(directory), tool), translator(lang))
     return text
@@ -53,8 +61,7 @@ def write_and_show(directory: Path, face: str, lang: str) -> str:
 
 def _write_and_show(directory: Path, face: str, lang: str) -> str:
     with DrawingBoard() as board:
-        run = read_run(directory)
-        findings = findings_of(run)
+        run, findings = _judged(directory)
         for language in LANGUAGES:
             text = FACES["md"](findings, translator(language), language)
             (directory / f"report.{language}.md").write_text(text + "\n", encoding="utf-8")
@@ -69,4 +76,4 @@ def _page(run: Run | LoadRun, findings: Findings, board: DrawingBoard, lang: str
     from touchstone.report.html.page import to_html
 
     with making_sense_of(run.path):
-        return to_html(masked(findings) if redact else findings, plots_of(run, findings), lang, board.draw)
+        return to_html(masked(findings) if redact else findings, plots_of(run, findings), lang, board)

@@ -24,6 +24,7 @@ from touchstone.report.charts.letters import ems, shortened
 from touchstone.report.charts.scaling import scaling
 from touchstone.report.charts.stand_ins import StandIns
 from touchstone.report.charts.timeline import timeline
+from touchstone.report.vega.board import DrawingBoard
 
 SVG = "{http://www.w3.org/2000/svg}"
 ELEMENTS = {"svg", "g", "path", "text", "rect", "defs", "clipPath"}
@@ -325,15 +326,15 @@ def test_ids_are_unique_even_where_cases_have_the_same_letters():
 def test_a_board_draws_what_is_drawn_here_and_what_it_cannot_is_missing():
     pytest.importorskip("vl_convert")
     charts = every_chart()
-    with drawing.DrawingBoard() as board:
-        assert board.draw([charts[0], replace(charts[0], spec={"mark": "nonsense"}), *charts[1:]]) == [
+    with DrawingBoard() as board:
+        assert drawing.draw([charts[0], replace(charts[0], spec={"mark": "nonsense"}), *charts[1:]], board) == [
             *drawing.draw(charts[:1]), None, *drawing.draw(charts[1:])]
-    with drawing.DrawingBoard() as board:
+    with DrawingBoard() as board:
         board._process.kill()
-        assert board.draw(charts) == [None] * len(charts)
+        assert drawing.draw(charts, board) == [None] * len(charts)
 
 
 def test_a_board_that_is_not_used_leaves_nothing_behind():
-    with drawing.DrawingBoard() as board:
+    with DrawingBoard() as board:
         process = board._process
     assert process is None or process.poll() is not None

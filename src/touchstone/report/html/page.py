@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +13,7 @@ from touchstone.finding import Findings
 from touchstone.plots import Plots
 from touchstone.report.both import Both, both
 from touchstone.report.charts import charts_of, palette
-from touchstone.report.charts.chart import Chart
-from touchstone.report.charts.drawing import draw as draw_charts
+from touchstone.report.charts.drawing import draw
 from touchstone.report.html.blocks import Text
 from touchstone.report.html.figures import gallery_of, swatch
 from touchstone.report.html.first_screen import first_screen
@@ -27,7 +26,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
-Draw = Callable[[Sequence[Chart]], list[str | None] | None]
+    from touchstone.report.vega.board import DrawingBoard
+
 _HERE = Path(__file__).parent
 _LONGEST = 4000
 """Of any text, in characters: a page stays readable and small whatever a model, a server or a machine says."""
@@ -35,16 +35,13 @@ _LONGEST_FIRST = 400
 """Of what is seen first; below it stands in full."""
 
 
-def to_html(findings: Findings, plots: Plots, lang: str, draw: Draw = draw_charts) -> str:
-    """The report as one HTML file that carries English and Chinese and shows ``lang`` (en or zh) first.
-
-    ``draw`` may be that of a :class:`touchstone.report.charts.drawing.DrawingBoard` which is ready.
-    """
+def to_html(findings: Findings, plots: Plots, lang: str, board: DrawingBoard | None = None) -> str:
+    """The report as one HTML file that carries English and Chinese and shows ``lang`` (en or zh) first; its pictures are drawn by ``board``."""
     from markupsafe import Markup
 
     with measured_on(findings.identity.get("device")):
         charts = charts_of(findings, plots)
-        gallery = gallery_of(charts, draw(charts), findings, plots)
+        gallery = gallery_of(charts, draw(charts, board), findings, plots)
         first, sections = first_screen(findings, plots), sections_of(findings, gallery)
     style, script = palette.css() + _text("style.css"), _text("script.js")
     return _templates().get_template("page.html.j2").render(

@@ -13,7 +13,7 @@ from compared_runs import save_engine_run
 from rich.cells import cell_len
 
 from touchstone.cli import run_command_line
-from touchstone.cli.faces import read_run
+from touchstone.run_directories import read_run
 
 GOLDEN = """
 short: B takes 7.7 ms longer per request: engine and HTTP +7.1 ms, tokenizer

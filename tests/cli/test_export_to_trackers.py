@@ -8,10 +8,10 @@ import pytest
 
 from touchstone import trackers
 from touchstone.cli import run_command_line, tracking
-from touchstone.cli.faces import read_run
 from touchstone.errors import TouchstoneError
 from touchstone.judge.findings import findings_of
 from touchstone.measure.scripted import Script, ScriptedServer
+from touchstone.run_directories import read_run
 from touchstone.trackers import TRACKERS, Row
 
 

@@ -144,12 +144,34 @@ class Soundness(str, Enum):
 
 
 @dataclass(frozen=True)
-class ClientFinding:
-    """Whether the client that measured a server may be believed. ``floor_s`` is its own TTFT error, measured before the run."""
+class ClientDoubt:
+    """What speaks against the client where it played ``case``; where that is None, throughout."""
 
-    verdict: Soundness
+    soundness: Soundness
+    message: Message
+    case: str | None = None
+
+
+@dataclass(frozen=True)
+class ClientFinding:
+    """Whether the client that measured a server may be believed. ``floor_s`` is its own TTFT error, measured before the run.
+
+    ``doubts`` begin with the gravest; ``notes`` say what could not be told of it.
+    """
+
     floor_s: float | None
-    reasons: tuple[Message, ...]
+    doubts: tuple[ClientDoubt, ...] = ()
+    notes: tuple[Message, ...] = ()
+
+    @property
+    def verdict(self) -> Soundness:
+        """As bad as the gravest doubt."""
+        return self.doubts[0].soundness if self.doubts else Soundness.VALID
+
+    @property
+    def reasons(self) -> tuple[Message, ...]:
+        """Doubts and notes in words."""
+        return (*(doubt.message for doubt in self.doubts), *self.notes)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The verdict on the client: what it did is weighed against what it measured."""
 
+import numpy as np
 import pytest
 from builders import MS, S, make_conduct, make_load, make_load_run, make_requests, steady_requests
 
@@ -135,3 +136,14 @@ def test_a_client_of_which_nothing_is_known_is_suspect(client):
     found = findings_of(make_load_run(make_requests(5), points=[{"client": client, "started_ns": 0, "ended_ns": 5 * S}])).client
     assert found.verdict is Soundness.SUSPECT
     assert "nothing is known" in str(found.reasons[0])
+
+
+def test_a_client_that_failed_at_one_load_is_not_held_against_the_others():
+    few, many = steady_requests(200, 2), steady_requests(200, 8, point=[1] * 200)
+    requests = type(few)(**{name: np.ma.concatenate([getattr(few, name), getattr(many, name)]) for name in vars(few)})
+    found = findings_of(make_load_run(requests, points=[
+        {"case": "c2", "repeat": 0, "load": make_load(concurrency=2)},
+        {"case": "c8", "repeat": 0, "load": make_load(concurrency=8), "client": make_conduct(cpu_fraction=0.99)}]))
+    assert [case.trust for case in found.cases] == [Trust.TRUSTED, Trust.REJECTED]
+    assert [(one.case, one.status) for one in found.verdicts if one.rule == "client"] == [("c8", Judgement.INCONSISTENT)]
+    assert (found.trust, found.client.verdict) == (Trust.REJECTED, Soundness.INVALID)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from touchstone.finding import CaseFinding, ClientFinding, Soundness
+from touchstone.finding import CaseFinding, ClientDoubt, ClientFinding, Soundness
 from touchstone.judge import metrics, stats
 from touchstone.judge.load.scan import Offered
 from touchstone.message import Message, say
@@ -60,26 +60,29 @@ def judge_client(header: Mapping[str, Any], cases: Sequence[tuple[CaseFinding, S
     """The verdict on the client of a run, from its calibration and its conduct at every point of every case."""
     worst, each = _mapping(header.get("calibration")), _mapping(header.get("calibrations"))
     floor_s = _number(worst.get("floor_s"))
-    doubts: list[Doubt] = []
+    calibrations = {case.name: _mapping(each.get(case.name)) or worst for case, _ in cases}
+    doubts = [ClientDoubt(Soundness.SUSPECT, message) for message in dict.fromkeys(map(_uncalibrated, calibrations.values())) if message]
     for case, points in cases:
-        doubts += _floor(case, _mapping(each.get(case.name)) or worst)
-        doubts += _conduct(case, points)
+        found = [*_floor(case, calibrations[case.name]), *_conduct(case, points)]
         if not all(_processes(one) for one in points):
-            doubts.append((Soundness.SUSPECT, say("nothing is known of how the client did while it played {case}", case=case.name)))
-    doubts = sorted((one for one in dict.fromkeys(doubts) if one[0] is not Soundness.VALID), key=lambda one: -_GRAVITY.index(one[0]))
-    verdict = doubts[0][0] if doubts else Soundness.VALID
-    notes = [] if any(list(_delays(point)) for _, points in cases for point in points) else [
-        say("cannot tell how late the client read: the kernel gave no stamps")]
-    return ClientFinding(verdict, floor_s, (*(message for _, message in doubts), *notes))
+            found.append((Soundness.SUSPECT, say("nothing is known of how the client did while it played {case}", case=case.name)))
+        doubts += [ClientDoubt(soundness, message, case.name) for soundness, message in found if soundness is not Soundness.VALID]
+    notes = () if any(list(_delays(point)) for _, points in cases for point in points) else (
+        say("cannot tell how late the client read: the kernel gave no stamps"),)
+    return ClientFinding(floor_s, tuple(sorted(doubts, key=lambda doubt: -_GRAVITY.index(doubt.soundness))), notes)
+
+
+def _uncalibrated(calibration: Mapping[str, Any]) -> Message | None:
+    if _number(calibration.get("floor_s")) is not None:
+        return None
+    why = _WHY.get(str(calibration.get("reason")), calibration.get("reason"))
+    return say("the client's own error was not measured before the run: {why}", why=why) if why else \
+        say("the client's own error was not measured before the run")
 
 
 def _floor(case: CaseFinding, calibration: Mapping[str, Any]) -> Iterator[Doubt]:
     floor_s, median = _number(calibration.get("floor_s")), _median(case, "ttft")
-    if floor_s is None:
-        why = _WHY.get(str(calibration.get("reason")), calibration.get("reason"))
-        yield Soundness.SUSPECT, say("the client's own error was not measured before the run: {why}", why=why) if why else \
-            say("the client's own error was not measured before the run")
-    elif median:
+    if floor_s is not None and median:
         yield FLOOR.judge(floor_s / median), say(
             "measurement floor {floor} ms is {share} % of the median TTFT of {case}", floor=significant(1e3 * floor_s, 3),
             share=significant(100 * floor_s / median, 3), case=case.name)

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from touchstone.finding import Findings, SearchFinding
+from touchstone.finding import CaseFinding, Findings, SearchFinding, Trust
 from touchstone.judge.audit import trust
 from touchstone.judge.headline import headline_of_load
 from touchstone.judge.load.analysis import analyse_load
 from touchstone.judge.load.audit import judge_load
 from touchstone.judge.load.client import judge_client
 from touchstone.judge.load.evidence import LoadEvidence
-from touchstone.judge.load.scan import by_case, offered_points
+from touchstone.judge.load.scan import Offered, by_case, offered_points
 from touchstone.judge.load.summarize import summarize_case
 from touchstone.judge.metrics import METRICS
 from touchstone.judge.search import Goal, Probe, Tried, next_step
 from touchstone.load_plan import LoadPlan
+from touchstone.message import say
 from touchstone.plan import LOCK
-from touchstone.served import LoadRun
+from touchstone.served import LoadRun, Point
 
 
 def findings_of_load(run: LoadRun) -> Findings:
@@ -29,7 +30,7 @@ def findings_of_load(run: LoadRun) -> Findings:
     plan = LoadPlan.model_validate(header["plan"])
     points = by_case(offered_points(run))
     if "search" in header:  # it jumps to and fro; a reader wants to see the load rise
-        points = dict(sorted(points.items(), key=lambda item: item[1][0].point.load.get("request_rate") or item[1][0].point.load["concurrency"]))
+        points = dict(sorted(points.items(), key=lambda item: _level(item[1][0].point)))
     cases = tuple(summarize_case(name, repeats, plan) for name, repeats in points.items())
     client = judge_client(header, [(case, points[case.name]) for case in cases])
     verdicts = judge_load(LoadEvidence(run, plan, cases, points, client))
@@ -43,12 +44,17 @@ def findings_of_load(run: LoadRun) -> Findings:
                           "workload": plan.workload.kind, "ignore_eos": plan.ignore_eos},
         definitions=tuple((metric.id, metric.unit, metric.formula) for metric in METRICS.values()
                           if any(metric.id in case.metrics and case.metrics[metric.id].value is not None for case in judged)),
-        reproduce=_reproduce(run.path, header), kind="load", client=client, search=_search(header),
+        reproduce=_reproduce(run.path, header), kind="load", client=client, search=_search(header, judged, points),
     )
     return replace(found, headline=headline_of_load(found))
 
 
-def _search(header: Mapping[str, Any]) -> SearchFinding | None:
+def _level(point: Point) -> float:
+    """What a search varies: a rate, else a concurrency."""
+    return float(point.load.get("request_rate") or point.load["concurrency"])
+
+
+def _search(header: Mapping[str, Any], cases: Sequence[CaseFinding], points: Mapping[str, Sequence[Offered]]) -> SearchFinding | None:
     """What the trials of a search amount to: decided again from what was tried, never read from the file."""
     kept = _mapping(header.get("search"))
     if not kept:
@@ -58,7 +64,9 @@ def _search(header: Mapping[str, Any]) -> SearchFinding | None:
     step = next_step(goal, history)
     if isinstance(step, Probe):
         return SearchFinding(None, (), None, None, goal.confidence, sum(tried.issued for tried in history))
-    return SearchFinding(step.sentence, step.notes, step.passes_at, step.fails_at, step.confidence, step.requests)
+    bounds = [case.name for case in cases if case.trust is Trust.REJECTED and _level(points[case.name][0].point) in {step.passes_at, step.fails_at}]
+    sentence = say("{answer}; not to be believed, rejected: {cases}", answer=step.sentence, cases=", ".join(bounds)) if bounds else step.sentence
+    return SearchFinding(sentence, step.notes, step.passes_at, step.fails_at, step.confidence, step.requests)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from touchstone.finding import Judgement, Soundness, Verdict
+from touchstone.finding import ClientDoubt, Judgement, Soundness, Verdict
 from touchstone.judge import stats
 from touchstone.judge.audit.evidence import Rule
 from touchstone.judge.audit.procedure import RUN_WORDS
@@ -57,7 +57,11 @@ def _client(evidence: LoadEvidence, rule: str) -> Iterator[Verdict]:
         yield Verdict(rule, Judgement.PASS, message, observed=client.floor_s, unit="s")
         return
     cure = say("leave out --no-calibrate") if client.floor_s is None else say("give the client cores of its own: --processes, or another machine")
-    yield Verdict(rule, _JUDGEMENTS[client.verdict], client.reasons[0], observed=client.floor_s, unit="s", cure=cure)
+    gravest: dict[str | None, ClientDoubt] = {}
+    for doubt in client.doubts:
+        gravest.setdefault(doubt.case, doubt)
+    for case, doubt in gravest.items():
+        yield Verdict(rule, _JUDGEMENTS[doubt.soundness], doubt.message, case, observed=client.floor_s, unit="s", cure=cure)
 
 
 def _send_lag(evidence: LoadEvidence, rule: str) -> Iterator[Verdict]:

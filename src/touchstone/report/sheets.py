@@ -9,6 +9,7 @@ from typing import Any
 from touchstone.finding import CaseFinding, Findings
 from touchstone.message import Message, Translate, say
 from touchstone.report import device_words, load_table, table
+from touchstone.report import environment as facts
 from touchstone.report.load_table import OUTCOME_WORDS
 from touchstone.report.table import COLON, METRIC_WORDS, NOTHING, SCALES, STATUS_WORDS, number, percent, plain, shown
 from touchstone.units import gigabytes, significant
@@ -48,7 +49,7 @@ def results(findings: Findings, translate: Translate, lang: str) -> Sheet:
                    "well (in a closed loop, from the end of the first round) to the last one sent, or the whole span where that is not steady.")
         rows = [load_table.row(case, translate, lang, 4) for case in findings.cases]
         return _sheet(said, say("Results"), load_table.COLUMNS, rows, note)
-    note = say("Lengths are measured, special tokens counted. ± is half the 95 % interval of the throughput. 1 GB = 10^9 bytes.")
+    note = say("Lengths are measured, special tokens counted. ± is half the 95 % interval of the throughput. 1 GB = 10⁹ bytes.")
     return _sheet(said, say("Results"), table.COLUMNS, table.rows(findings, translate, lang), note)
 
 
@@ -209,19 +210,8 @@ def texts(findings: Findings, translate: Translate, lang: str) -> Sheet:
 
 def environment(findings: Findings, translate: Translate, lang: str) -> Sheet:  # noqa: ARG001 - the signature of every sheet
     """What was measured, and where."""
-    options = findings.identity.get("options")
-    settings = options if isinstance(options, Mapping) else {}
-    facts = {**{name: value for name, value in findings.identity.items() if name != "options"}, **settings, **findings.environment}
-    rows = [[name, text] for name, value in facts.items() if value is not None and (text := _flat(value))]
-    return _sheet(_said(translate), say("Environment"), (say("Fact"), say("Value")), rows)
-
-
-def _flat(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_flat(one)}" for name, one in value.items() if one is not None)
-    if isinstance(value, (list, tuple)):
-        return ", ".join(_flat(one) for one in value)
-    return str(value)
+    said = _said(translate)
+    return _sheet(said, say("Environment"), (say("Fact"), say("Value")), list(facts.rows(findings, said)))
 
 
 def definitions(findings: Findings, translate: Translate, lang: str) -> Sheet:  # noqa: ARG001 - the signature of every sheet

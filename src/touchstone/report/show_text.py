@@ -66,7 +66,7 @@ def sections(detail: RunInDetail, translate: Translate, lang: str) -> Iterator[S
                   for one in sorted(findings.verdicts, key=lambda one: GRAVITY.index(one.status)) if one.status is not Judgement.PASS)
     yield Section(f"{said(say('Verdict'))}{said(COLON)}{said(TRUST_WORDS[findings.trust])}", found or (said(say("nothing stands against it")),))
     environment = sheets.environment(findings, translate, lang)
-    yield Section(environment.title, tuple(f"{name}: {text}" for name, text in environment.rows))
+    yield Section(environment.title, tuple(f"{name}{said(COLON)}{text}" for name, text in environment.rows))
     for case in findings.cases:
         yield _case(case, said, lang)
     if detail.trials is not None:

@@ -69,7 +69,7 @@ def test_llama_2_in_half_precision_is_its_own_log():
     ("vllm-ascend-0.11-tp8-910B-qwen3-32b.txt", {"model": "Qwen3-32B", "tp": 1}, "shared out over 8 devices they would agree"),
     ("vllm-ascend-0.11-tp8-910B-qwen3-32b.txt", {"model": "Qwen3-32B", "dtype": "int8"}, "bf16 weights shared out over 8 devices would agree"),
     ("vllm-ascend-0.9.1-310P-llama2-7b.txt", {"model": "Llama-3-8B"}, "another model might"),
-    ("Model loading took 13.477 GiB memory", {"model": "Llama-2-7B"}, "if its GB were 10^9 bytes they would agree"),
+    ("Model loading took 13.477 GiB memory", {"model": "Llama-2-7B"}, "if its GB were 10⁹ bytes they would agree"),
 ])
 def test_weights_that_differ_are_explained(log, asked, words):
     assert words in str(part(footprint(log, **asked), "weights").says)

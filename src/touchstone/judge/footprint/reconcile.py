@@ -110,7 +110,7 @@ def _simple(logged: int, arch: Architecture, accounting: Accounting) -> Iterator
             yield say("shared out over {devices} devices they would agree", devices=devices)
             break
     if _agrees(logged * BYTES_PER_GB / BYTES_PER_GIB, accounting.rank_weights_bytes):
-        yield say("if its GB were 10^9 bytes they would agree")
+        yield say("if its GB were 10⁹ bytes they would agree")
 
 
 def _twofold(logged: int, arch: Architecture) -> Iterator[Message]:

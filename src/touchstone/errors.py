@@ -37,7 +37,7 @@ class TouchstoneError(Exception):
         """What happened and what to do next, in the language of ``translate``."""
         fields = {name: value.render(translate) if isinstance(value, Message) else value for name, value in self.fields.items()}
         message, cure = (translate(part).format(**fields) if part else "" for part in (self.message, self.cure))
-        return message + ("" if not cure or message.endswith("。") else " ") + cure
+        return message + ("" if not cure or message.endswith(("。", "？")) else " ") + cure
 
     def __str__(self) -> str:
         return self.render(str)

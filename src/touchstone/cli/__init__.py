@@ -85,9 +85,7 @@ def run_command_line(arguments: Sequence[str]) -> int:
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
-        with contextlib.suppress(OSError):
-            error.show()
-        return error.exit_code
+        return _misused(error, arguments)
     except (click.Abort, KeyboardInterrupt):
         return 130
     except TouchstoneError as error:
@@ -101,6 +99,16 @@ def _unprinted(error: OSError, arguments: Sequence[str]) -> int:
         streams.silence()
         return 0
     return _failed(streams.unprinted(error), arguments)
+
+
+def _misused(error: click.ClickException, arguments: Sequence[str]) -> int:
+    from touchstone.cli.wrong_words import in_words
+
+    if isinstance(error, click.UsageError) and not isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return _failed(in_words(error), arguments)
+    with contextlib.suppress(OSError):
+        error.show()
+    return error.exit_code
 
 
 def _failed(error: TouchstoneError, arguments: Sequence[str]) -> int:

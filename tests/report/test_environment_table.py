@@ -12,6 +12,7 @@ from touchstone.measure.devices.cpu import Cpu
 from touchstone.measure.environment import collect
 from touchstone.report import environment
 from touchstone.report.i18n import translator
+from touchstone.report.table import moment
 
 NUMBERS = {"memory_total_bytes": 65_000_000_000, "dtypes": {"fp16": 13_476_831_232}, "parameters": 6_738_415_616, "container": False,
            "busy_processes": [{"name": "python3", "cores": 0.97}], "variables": {"OMP_NUM_THREADS": "2"}, "git": {"commit": "c0ffee" * 6, "dirty": True}}
@@ -66,3 +67,10 @@ VALUES = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_si
 @given(st.dictionaries(st.sampled_from([*NUMBERS, "device", "memory_total_bytes", "cgroup", "packages"]), VALUES))
 def test_a_file_that_somebody_edited_is_shown_all_the_same(facts):
     assert all(isinstance(text, str) and text for text in rows(facts).values())
+
+
+@pytest.mark.parametrize(("stamp", "shown"), [
+    ("2026-11-21T18:16:59.123456+00:00", "2026-11-21 18:16"), ("2026-11-21T18:16:59Z", "2026-11-21 18:16"), ("2026-11-22T02:16:59+08:00", "2026-11-21 18:16"),
+    ("2026-11-21T18:16:59", "2026-11-21T18:16:59"), ("0001-01-01T00:00:00+23:59", "0001-01-01T00:00:00+23:59"), ("yesterday", "yesterday"), ("", "")])
+def test_a_moment_is_in_utc_and_what_has_no_zone_stays_as_it_was_written(stamp, shown):
+    assert moment(stamp) == shown

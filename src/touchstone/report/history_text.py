@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -11,12 +10,11 @@ from touchstone.message import Message, Translate, say
 from touchstone.report.compare_document import to_history_json
 from touchstone.report.compare_words import difference_line, metric_word, p_text, scale_of, trust_word, with_half
 from touchstone.report.markdown import cell, grid
-from touchstone.report.table import number, plain
+from touchstone.report.table import moment, number, plain
 from touchstone.report.terminal import Screen
 from touchstone.units import significant
 
 _MOST_NAMED = 4
-_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(\+00:00|Z)?")
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class _Table:
 
     def rows(self, said: Callable[[Message], str]) -> list[list[str]]:
         """A row for each run, oldest first."""
-        return [[points[0].path, _when(points[0].created), *(_value(series, point) for series, point in zip(self.series, points, strict=True)),
+        return [[points[0].path, moment(points[0].created), *(_value(series, point) for series, point in zip(self.series, points, strict=True)),
                  str(max(point.replicates for point in points)), said(trust_word(points[0].trust))]
                 for points in zip(*(one.points for one in self.series), strict=True)]
 
@@ -107,11 +105,6 @@ def _notes(history: History) -> Iterator[Message]:
         missing = min(one.missing for one in history.series if one.missing)
         yield say("a change of level can be told from noise from {least} runs of one thing on, and at most {have} are here; two are compared by: "
                   "touchstone compare OLD NEW", least=have + missing, have=have)
-
-
-def _when(created: str) -> str:
-    """A stamp to the minute; whatever else was written stays as it is."""
-    return f"{created[:10]} {created[11:16]}" if _STAMP.fullmatch(created) else created
 
 
 def _change(one: HistoryChange) -> Message:

@@ -9,11 +9,11 @@ from typing import Any
 from touchstone.listing import Basis, Catalogue, ListedRun
 from touchstone.message import Message, Translate, say
 from touchstone.report.markdown import cell, grid
-from touchstone.report.table import NOTHING, SCALES, TRUST_WORDS, number, plain, run_word
+from touchstone.report.table import NOTHING, SCALES, TRUST_WORDS, moment, number, plain, run_word
 from touchstone.report.terminal import Screen
 
 SCHEMA = 1
-COLUMNS: tuple[Message, ...] = (say("Run"), say("When"), say("Cases"), say("Output tokens/s"), say("TTFT ms"), say("Verdict"))
+COLUMNS: tuple[Message, ...] = (say("Run"), say("When (UTC)"), say("Cases"), say("Output tokens/s"), say("TTFT ms"), say("Verdict"))
 _MOST_LEFT_OUT, _MOST_NAMED = 20, 4
 Runs = Sequence[ListedRun]
 
@@ -54,12 +54,7 @@ LIST_FACES: Mapping[str, Callable[[Catalogue, Runs, Translate], str]] = {"text":
 def cells(run: ListedRun) -> list[str]:
     """When, how many cases, throughput and TTFT; a dash for what is not known."""
     throughput, ttft = ((found.value if found else None) for found in (run.throughput, run.ttft))
-    return [when(run), number(run.cases), number(throughput, SCALES["output_throughput"].factor), number(ttft, SCALES["ttft"].factor)]
-
-
-def when(run: ListedRun) -> str:
-    """The date and the minute, as the run wrote them."""
-    return f"{run.created[:10]} {run.created[11:16]}" if run.created[10:11] == "T" else run.created or NOTHING
+    return [moment(run.created) or NOTHING, number(run.cases), number(throughput, SCALES["output_throughput"].factor), number(ttft, SCALES["ttft"].factor)]
 
 
 def verdict(run: ListedRun) -> Message:

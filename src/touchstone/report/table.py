@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from functools import reduce
 
 from touchstone.finding import CaseFinding, Estimate, Findings, Judgement, Trust, Verdict
@@ -111,6 +112,15 @@ def gravest(verdicts: tuple[Verdict, ...], most: int) -> list[Verdict]:
     ordered = sorted((verdict for verdict in verdicts if verdict.status is not Judgement.PASS), key=lambda one: _GRAVITY.index(one.status))
     by_rule = {verdict.rule: verdict for verdict in reversed(ordered)}.values()
     return list({verdict.message: verdict for verdict in by_rule}.values())[::-1][:most]
+
+
+def moment(stamp: str) -> str:
+    """An ISO 8601 ``stamp`` to the minute, in UTC; whatever else was written as it is."""
+    try:
+        time = datetime.fromisoformat(stamp.replace("Z", "+00:00"))
+        return f"{time.astimezone(timezone.utc):%Y-%m-%d %H:%M}" if time.tzinfo else stamp
+    except (ValueError, OverflowError):
+        return stamp
 
 
 def run_word(status: str) -> Message:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -115,9 +114,8 @@ def _engine(one: Mapping[str, Any]) -> str:
 
 
 def _date(created: str) -> str:
-    """``2026-11-21 18:16 UTC+08:00`` of what an ISO stamp says; anything else as it is."""
-    found = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)[\d:.]*(Z|[+-]\d\d:\d\d)?", created)
-    return f"{found[1]} {found[2]} UTC{(found[3] or '').replace('Z', '+00:00')}" if found else created
+    moment = table.moment(created)
+    return created if moment == created else f"{moment} UTC"
 
 
 def _reasons(findings: Findings) -> Iterator[Reason]:

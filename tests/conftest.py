@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -18,6 +19,8 @@ for name in [name for name in os.environ if name.startswith("TOUCHSTONE_")]:
     del os.environ[name]
 for name in ("LANG", "LC_ALL", "LC_MESSAGES"):
     os.environ[name] = "C.UTF-8"
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job, whose children would never hear of Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

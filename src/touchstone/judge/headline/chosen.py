@@ -45,9 +45,16 @@ def value(case: CaseFinding, metric: str) -> float:
 
 
 def highest(cases: Sequence[CaseFinding], metric: str) -> CaseFinding | None:
-    """The most believable case with the highest value of ``metric``; None where no case has one."""
-    known = _most_believable([case for case in cases if value(case, metric)])
-    return max(known, key=lambda case: value(case, metric), default=None)
+    """The most believable case with the highest value of ``metric``; None where no case has one.
+
+    A doubtful case comes first only where its whole interval lies above that: to leave it out would be no more true.
+    """
+    known = [case for case in cases if value(case, metric)]
+    best = max(_most_believable(known), key=lambda case: value(case, metric), default=None)
+    if best is None:
+        return None
+    reach = best.metrics[metric].high or value(best, metric)
+    return max((case for case in known if (case.metrics[metric].low or 0.0) > reach), key=lambda case: value(case, metric), default=best)
 
 
 def reference(cases: Sequence[CaseFinding]) -> CaseFinding | None:
@@ -57,17 +64,14 @@ def reference(cases: Sequence[CaseFinding]) -> CaseFinding | None:
 
 
 def batches_of_best(cases: Sequence[CaseFinding]) -> list[CaseFinding]:
-    """Of ``cases`` that stand those of one shape among which the highest trusted throughput with an interval lies, that one first.
+    """Of ``cases`` those of one shape among which the highest throughput with an interval lies, that one first.
 
-    Empty where no shape was measured at several batches, or none of them is trusted.
+    Empty where no shape was measured at several batches, and where nothing stands.
     """
     series = [group for group in batch_series(cases) if len({one.batch_size for one in group}) > 1]
-    sound = [(case, group) for group in series for case in group
-             if case.trust is Trust.TRUSTED and case.metrics["output_throughput"].relative_half_width is not None]
-    if not sound:
-        return []
-    best, group = max(sound, key=lambda pair: value(pair[0], "output_throughput"))
-    return [best, *(case for case in group if case is not best)]
+    known = [case for group in series for case in group if case.metrics["output_throughput"].relative_half_width is not None]
+    best = highest(known, "output_throughput")
+    return [] if best is None or best.trust is Trust.REJECTED else [best, *(case for group in series if best in group for case in group if case is not best)]
 
 
 # ── of a server under load ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -46,7 +46,8 @@ def _to_one_user(case: CaseFinding | None) -> Message | None:
         return None
     ttft, speed, claims = case.metrics["ttft"], case.metrics["decode_speed"], []
     if ttft.value is not None:
-        claims.append(say("first token after {ttft} ms", ttft=told(ttft, 1e3)))
+        claims.append(say("first token after {ttft} ms ({tokens} tokens in)", ttft=told(ttft, 1e3), tokens=significant(case.input_tokens))
+                      if case.input_tokens else say("first token after {ttft} ms", ttft=told(ttft, 1e3)))
     if speed.value is not None and case.batch_size == 1:
         claims.append(say("{speed} tokens/s to one user", speed=told(speed)))
     elif speed.value is not None:

@@ -28,8 +28,8 @@ def definitions(lang: str) -> str:
 
 
 def _metric(name: str, lang: str) -> str:
-    one = METRICS[name]
-    return f"| `{name}` | {METRIC_WORDS[name].render(translator(lang))} | {one.unit} | {one.level} | {one.better} | {one.formula} |"
+    one, translate = METRICS[name], translator(lang)
+    return f"| `{name}` | {METRIC_WORDS[name].render(translate)} | {one.unit} | {one.level} | {one.better} | {one.formula.render(translate)} |"
 
 
 def _rules(table: Iterable[tuple[str, str]]) -> str:

@@ -329,7 +329,7 @@ class Findings:
     loads: tuple[Mapping[str, Any], ...]
     texts: Mapping[str, str]
     method: Mapping[str, Any]
-    definitions: tuple[tuple[str, str, str], ...]
+    definitions: tuple[tuple[str, str, Message], ...]
     reproduce: tuple[str, ...]
     kind: str = "run"
     client: ClientFinding | None = None

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from touchstone.message import Message, say
 from touchstone.record import MemoryPeaks
 from touchstone.served import TOKEN_KINDS, Column, Ending, Events, Requests
 from touchstone.units import NS_PER_S
@@ -50,7 +51,7 @@ class Metric:
     unit: str
     level: str
     better: str
-    formula: str
+    formula: Message
     of: (Callable[[Requests], Values] | Callable[[Events], Values] | Callable[[Window], float | None] | Callable[[MemoryPeaks], int | None]
          | Callable[[Metered], float | None])
 
@@ -239,31 +240,26 @@ def energy_per_token(metered: Metered) -> float | None:
 
 
 METRICS: Mapping[str, Metric] = {metric.id: metric for metric in (
-    Metric("ttft", "s", "request", "lower", "t(first token, on any channel) - t(sent)", ttft),
-    Metric("ttfo", "s", "request", "lower", "t(first visible text) - t(sent)", ttfo),
-    Metric("ttfe", "s", "request", "lower", "t(first event of any kind) - t(sent)", ttfe),
-    Metric("tpot", "s", "request", "lower", "(t(last token) - t(first token)) / (n - n1)", tpot),
-    Metric("itl", "s", "event", "lower", "gaps between token-bearing events", itl),
-    Metric("e2e", "s", "request", "lower", "t(last token) - t(sent) = ttft + (n - n1) * tpot", e2e),
-    Metric("stream_end", "s", "request", "lower", "t(end of the answer) - t(sent)", stream_end),
-    Metric("response_ttft", "s", "request", "lower", "t(first token) - t(due): as planned, or in a closed loop when the slot was free",
-           response_ttft),
-    Metric("response_e2e", "s", "request", "lower", "t(last token) - t(due)", response_e2e),
-    Metric("send_lag", "s", "request", "lower", "t(sent) - t(due), of every request sent", send_lag),
-    Metric("decode_speed", "tokens/s/req", "request", "higher", "1 / tpot", decode_speed),
-    Metric("output_throughput", "tokens/s", "window", "higher", "sum of output tokens / sum of windows (of a batch: sent to last token)", output_throughput),
-    Metric("prompt_throughput", "tokens/s", "window", "higher", "prompt tokens of first tokens inside the windows / sum of windows",
-           prompt_throughput),
-    Metric("total_throughput", "tokens/s", "window", "higher", "prompt_throughput + output_throughput", total_throughput),
-    Metric("request_throughput", "requests/s", "window", "higher", "requests that ended well inside the windows / sum of windows",
-           request_throughput),
+    Metric("ttft", "s", "request", "lower", say("t(first token, on any channel) - t(sent)"), ttft),
+    Metric("ttfo", "s", "request", "lower", say("t(first visible text) - t(sent)"), ttfo),
+    Metric("ttfe", "s", "request", "lower", say("t(first event of any kind) - t(sent)"), ttfe),
+    Metric("tpot", "s", "request", "lower", say("(t(last token) - t(first token)) / (n - n1)"), tpot),
+    Metric("itl", "s", "event", "lower", say("gaps between token-bearing events"), itl),
+    Metric("e2e", "s", "request", "lower", say("t(last token) - t(sent) = ttft + (n - n1) * tpot"), e2e),
+    Metric("stream_end", "s", "request", "lower", say("t(end of the answer) - t(sent)"), stream_end),
+    Metric("response_ttft", "s", "request", "lower", say("t(first token) - t(due): as planned, or in a closed loop when the slot was free"), response_ttft),
+    Metric("response_e2e", "s", "request", "lower", say("t(last token) - t(due)"), response_e2e),
+    Metric("send_lag", "s", "request", "lower", say("t(sent) - t(due), of every request sent"), send_lag),
+    Metric("decode_speed", "tokens/s/req", "request", "higher", say("1 / tpot"), decode_speed),
+    Metric("output_throughput", "tokens/s", "window", "higher", say("sum of output tokens / sum of windows (of a batch: sent to last token)"), output_throughput),
+    Metric("prompt_throughput", "tokens/s", "window", "higher", say("prompt tokens of first tokens inside the windows / sum of windows"), prompt_throughput),
+    Metric("total_throughput", "tokens/s", "window", "higher", say("prompt_throughput + output_throughput"), total_throughput),
+    Metric("request_throughput", "requests/s", "window", "higher", say("requests that ended well inside the windows / sum of windows"), request_throughput),
     Metric("goodput", "requests/s", "window", "higher",
-           "requests that ended well and inside every service level / sum of windows; share = of all issued requests", goodput),
-    Metric("peak_memory", "B", "trial", "lower", "largest peak of the trials: allocated on an accelerator, else resident", peak_memory),
-    Metric("device_memory", "B", "device", "lower", "largest sample in the trials - smallest sample before loading; sum over the devices",
-           device_memory),
-    Metric("power", "W", "device", "lower", "energy of the devices / time, of the measured trials; idle power is not subtracted", power),
+           say("requests that ended well and inside every service level / sum of windows; share = of all issued requests"), goodput),
+    Metric("peak_memory", "B", "trial", "lower", say("largest peak of the trials: allocated on an accelerator, else resident"), peak_memory),
+    Metric("device_memory", "B", "device", "lower", say("largest sample in the trials - smallest sample before loading; sum over the devices"), device_memory),
+    Metric("power", "W", "device", "lower", say("energy of the devices / time, of the measured trials; idle power is not subtracted"), power),
     Metric("energy_per_token", "J/token", "device", "lower",
-           "energy of the devices from sending to last token / output tokens; the prompt's is in it, idle power is not subtracted",
-           energy_per_token),
+           say("energy of the devices from sending to last token / output tokens; the prompt's is in it, idle power is not subtracted"), energy_per_token),
 )}

@@ -221,7 +221,7 @@ def definitions(findings: Findings, translate: Translate, lang: str) -> Sheet:  
               "launch, and the launch where there are several.")
     load = say("n1 is the number of tokens in the first token-bearing event. Intervals are 95 %; their unit is the repeat, and where there is "
                "one repeat, batches of neighbouring requests or slices of the window.")
-    rows = [[said(METRIC_WORDS[name]), unit, formula] for name, unit, formula in findings.definitions]
+    rows = [[said(METRIC_WORDS[name]), unit, said(formula)] for name, unit, formula in findings.definitions]
     return _sheet(said, say("Definitions"), (say("Metric"), say("Unit"), say("Formula")), rows, load if findings.kind == "load" else run)
 
 

@@ -45,7 +45,7 @@ def _case(findings: Findings, rows: CaseRows, itls: list[list[float]], labels: M
         "touchstone": {
             "run": findings.run_id, "case": case.name, "trust": case.trust.value, "window_s": case.window_s,
             "metrics": {name: _ours(case.metrics[name]) for name in _OURS if name in case.metrics},
-            "definitions": {name: formula for name, _, formula in findings.definitions},
+            "definitions": {name: str(formula) for name, _, formula in findings.definitions},
         },
     }
 

@@ -17,7 +17,7 @@ run: $(VENV)/.run
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -m 'not slow'
 
-# What takes more than ten seconds a test: compiled models, whole suites, a gigabyte of log.
+# What takes about ten seconds a test or more: a browser, compiled models, whole suites, crashes, a gigabyte of log.
 test-slow: $(VENV)/.test
 	$(BIN)/python -m pytest -m slow
 

@@ -109,6 +109,7 @@ def test_a_port_that_is_taken_stops_everything_before_it_begins(touchstone, tmp_
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_load_can_be_watched_while_it_goes_on(scripted, tmp_path):
     command = [sys.executable, "-m", "touchstone", "load", "--base-url", scripted.base_url, "--input-len", "32", "--output-len", "4", "--warmup", "0",
                "--no-calibrate", "--duration", "6s", "--concurrency", "2", "--ui", "none", "--metrics-port", "0", "-o", str(tmp_path / "run")]

@@ -136,6 +136,7 @@ def test_a_secret_in_the_environment_is_written_nowhere(plan: Path, tmp_path: Pa
     assert b"s3cr3t" not in written + done.stdout.encode() + done.stderr.encode()
 
 
+@pytest.mark.slow
 def test_launches_are_processes_and_the_unit_of_the_interval(plan: Path, tmp_path: Path):
     done = touchstone("run", plan, "-m", "tiny", "--launches", "3", "-o", tmp_path / "run")
     assert done.returncode == 0, done.stderr
@@ -203,6 +204,7 @@ def test_control_c_keeps_what_is_finished_and_reports_it(tmp_path: Path, ending:
     assert not (directory / "parts").exists()
 
 
+@pytest.mark.slow
 def test_after_kill_9_everything_finished_is_there_and_the_run_goes_on(tmp_path: Path):
     process, directory = long_run(tmp_path)
     until(measuring(directory, 3))
@@ -231,6 +233,7 @@ def test_after_kill_9_everything_finished_is_there_and_the_run_goes_on(tmp_path:
     assert touchstone("run", "--resume", directory).returncode == 2
 
 
+@pytest.mark.slow
 def test_a_crash_costs_one_case_and_the_rest_is_measured(plan: Path, tmp_path: Path):
     """The measuring process is killed, as the kernel does when memory runs out."""
     plan.write_text(PLAN.replace("trials: 3", "trials: 300"), encoding="utf-8")
@@ -262,6 +265,7 @@ def test_a_batch_that_does_not_fit_is_a_row_and_the_others_run(tmp_path: Path):
     assert store.load(tmp_path / "run").tried("b-b100000000")[0].status is Status.OUT_OF_MEMORY
 
 
+@pytest.mark.slow
 def test_broken_weights_stop_the_suite_before_anything_is_measured(tiny: Path, tmp_path: Path):
     model = tmp_path / "broken"
     model.mkdir()
@@ -414,7 +418,7 @@ def test_plain_progress_has_no_control_characters(plan: Path, tmp_path: Path):
     assert "\r" not in done.stderr
 
 
-@pytest.mark.parametrize("engine", ["transformers", "llama.cpp"])
+@pytest.mark.parametrize("engine", [pytest.param("transformers", marks=pytest.mark.slow), "llama.cpp"])
 def test_verify_shows_the_texts(engine: str, tmp_path: Path):
     done = touchstone("run", "verify", "-m", "tiny", "--engine", engine, "-o", tmp_path / "run", "--ui", "none")
     assert done.returncode == 0, done.stderr

@@ -25,6 +25,8 @@ MIB = 1 << 20
 IN_THE_TABLE_W = 116.6
 """NPU 2's power in the recorded table, which is asked for now and then; the watch prints POWER_W."""
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory, tiny):

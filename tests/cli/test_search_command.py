@@ -111,6 +111,7 @@ def test_a_budget_ends_the_search_and_what_was_not_decided_is_not_claimed(server
     assert answer["requests"] < 200
 
 
+@pytest.mark.slow
 def test_a_limit_of_goodput_is_searched_too(server, tmp_path):
     answer = search(server.base_url, tmp_path / "result", "--goodput", "ttft:20", "--at-least", 0.9, "--most", 16)["search"]
     assert (answer["passes_at"], answer["fails_at"]) == (PLACES, PLACES + 1)

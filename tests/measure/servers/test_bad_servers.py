@@ -106,6 +106,7 @@ def test_a_server_that_ignores_being_asked_to_end_is_killed_with_its_daemon(tmp_
     assert "child " in (tmp_path / "run" / "server-0.log").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_server_lost_at_work_costs_its_case_and_a_new_one_is_started_for_the_rest(tmp_path, start):
     process = start("dies-at-work")
     said = process.communicate(timeout=300)[1]

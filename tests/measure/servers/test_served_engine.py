@@ -53,7 +53,7 @@ def in_process(small):
     engine.stop()
 
 
-@pytest.mark.parametrize("name", ["transformers-serve", "llamacpp-server"])
+@pytest.mark.parametrize("name", [pytest.param("transformers-serve", marks=pytest.mark.slow), "llamacpp-server"])
 def test_a_server_gives_the_records_of_the_engine_in_process(name, small, in_process, tmp_path):
     said = []
     engine = open_target(target_of(name, small), Workplace(tmp_path, notify=lambda kind, content: said.append((kind, content))))

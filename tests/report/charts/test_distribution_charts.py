@@ -163,6 +163,14 @@ def test_a_launch_has_a_shape_and_a_colour_of_its_own():
     assert len(shapes) == len({shape for _, shape in shapes}) == len({row["colour"] for row in drawn}) == 3
 
 
+def test_launches_that_share_a_mark_share_an_entry_of_the_legend():
+    keys = [key for key in dots(made.dot_plot(launches=10), {}).legend if key.label.en.startswith("launch")]
+    assert [key.label.en for key in keys] == ["launch 1, 9", "launch 2, 10", *(f"launch {number}" for number in range(3, 9))]
+    assert [key.series for key in keys] == list(range(8))
+    many = [key.label.en for key in dots(made.dot_plot(launches=40, trials=1), {}).legend if key.label.en.startswith("launch")]
+    assert (many[0], len(many)) == ("launch 1, 9, 17, 25 …", 8)
+
+
 @pytest.mark.parametrize("plot", [DotPlot("ttft", "s", ()), DotPlot("ttft", "s", (CaseDots("short", Trust.TRUSTED, (), None, None, None),))])
 def test_without_a_repetition_there_is_no_picture(plot):
     assert dots(plot, {}) is None

@@ -12,7 +12,7 @@ from touchstone.report.both import Both, both
 from touchstone.report.charts import belief, palette
 from touchstone.report.charts.chart import Chart, Key
 from touchstone.report.charts.encoding import Words, labels_of, look, name_axis, number_axis, picture, points, scale_of, width_beside
-from touchstone.report.charts.wording import factor_of, headings, identifier, left_out, metric_word, unit_of, unit_words
+from touchstone.report.charts.wording import factor_of, headings, identifier, launch_keys, left_out, metric_word, unit_of, unit_words
 from touchstone.report.table import NOTHING, number
 
 _SHARED = 3.0
@@ -103,6 +103,4 @@ def _rows(cases: Sequence[CaseDots], titles: Mapping[str, Both], factor: float) 
 
 
 def _legend(cases: Sequence[CaseDots]) -> tuple[Key, ...]:
-    launches = sorted({dot.launch for case in cases for dot in case.dots})[:len(palette.SERIES)]
-    return (*(Key(both(say("launch {number}", number=launch + 1)), launch) for launch in launches),
-            *belief.keys(case.trust for case in cases))
+    return (*launch_keys(dot.launch for case in cases for dot in case.dots), *belief.keys(case.trust for case in cases))

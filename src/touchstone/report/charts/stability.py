@@ -12,7 +12,7 @@ from touchstone.report.charts import belief, palette
 from touchstone.report.charts.chart import Chart, Key
 from touchstone.report.charts.encoding import WIDTH, Scale, Words, line, look, number_axis, picture, points, scale_of
 from touchstone.report.charts.labelling import UPRIGHT
-from touchstone.report.charts.wording import headings
+from touchstone.report.charts.wording import headings, launch_keys
 from touchstone.report.table import NOTHING, number, percent
 from touchstone.units import significant
 
@@ -30,14 +30,13 @@ def stability(noun: Stability, titles: Mapping[str, Both]) -> Chart | None:
         return None
     words, warmups = Words(), bool(noun.warmup)
     panels = [_trials(noun, words), *_readings(noun, words)]
-    launches = sorted({point.launch for point in noun.points})[:len(palette.SERIES)]
+    launches = launch_keys(point.launch for point in noun.points)
     return Chart(
         id="stability", title=both(say("Every trial in the order it was played")), caption=both(_caption(noun)),
         spec=picture({"vconcat": panels, "spacing": 22}), texts=words.all,
         columns=headings(say("Scenario"), say("Launch"), say("What"), say("Place: value")),
         rows=(*_trial_cells(noun, titles), *_spread_cells(noun, titles), *_reading_cells(noun)),
-        legend=(*(Key(both(say("launch {number}", number=launch + 1)), launch) for launch in launches),
-                *([Key(both(say("warm-up")), launches[0], hollow=True)] if warmups else [])))
+        legend=(*launches, *([Key(both(say("warm-up")), launches[0].series, hollow=True)] if warmups else [])))
 
 
 def _trials(noun: Stability, words: Words) -> dict[str, Any]:

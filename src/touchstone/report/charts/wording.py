@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from touchstone.message import Message, say
 from touchstone.report.both import Both, both
+from touchstone.report.charts import palette
+from touchstone.report.charts.chart import Key
 from touchstone.report.table import METRIC_WORDS, SCALES
 
 _UNITS = {
@@ -15,6 +17,7 @@ _UNITS = {
     "tpot": say("ms per output token"), "itl": say("ms between token events"),
 }
 _LONGEST = 60
+_MOST_SHARING = 4
 
 
 def metric_word(metric: str) -> Message:
@@ -35,6 +38,15 @@ def unit_of(metric: str, unit: str) -> str:
 def factor_of(metric: str) -> float:
     """What a value in SI units is multiplied by to be shown."""
     return SCALES[metric].factor if metric in SCALES else 1.0
+
+
+def launch_keys(launches: Iterable[int]) -> tuple[Key, ...]:
+    """The entries of a legend for ``launches`` (from 0): where there are more than marks, an entry names all that share one."""
+    sharing: dict[int, list[int]] = {}
+    for launch in sorted(set(launches)):
+        sharing.setdefault(launch % len(palette.SERIES), []).append(launch + 1)
+    return tuple(Key(both(say("launch {number}", number=", ".join(map(str, numbers[:_MOST_SHARING])) + (" …" if len(numbers) > _MOST_SHARING else ""))),
+                     series) for series, numbers in sorted(sharing.items()))
 
 
 def identifier(kind: str, name: str) -> str:

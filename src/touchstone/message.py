@@ -27,6 +27,10 @@ class Message:
         return self.render(str)
 
 
+Say = Callable[[Message], str]
+"""Says a message in the reader's language."""
+
+
 def say(template: str, **fields: object) -> Message:
     """A :class:`Message`; the template must be a literal (the catalogue is extracted from calls of this name)."""
     return Message(template, tuple(fields.items()))

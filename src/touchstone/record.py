@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from touchstone.header import outcome
+
 
 class Phase(str, Enum):
     """Why a trial was played. Only MEASURED trials enter a result."""
@@ -169,9 +171,8 @@ class Run:
 
     @property
     def status(self) -> str:
-        """How the run ended. One that was killed could not say so: whoever reads it later finds it still "running"."""
-        status = str(self.header.get("status"))
-        return "incomplete" if status in {"created", "running"} else status
+        """How the run ended, a killed one too."""
+        return outcome(self.header)
 
     def tried(self, case: str) -> tuple[Trial, ...]:
         """The measured trials of ``case``, and those of any phase in which it failed: a failure is a result too."""

@@ -139,7 +139,7 @@ def places(value, path=()):
 def is_damaged(directory, face):
     """Whether the run is called so; else it is reported."""
     try:
-        return not faces.show(directory, face, "en")
+        return not faces.show(directory, face, "en")[0]
     except DataError:
         return True
 

@@ -20,15 +20,18 @@ from touchstone.served import LoadRun
 PAGE = "report.html"
 
 
-def show(directory: Path, face: str, lang: str, *, redact: bool = True) -> str:
-    """The report of the run in ``directory``; ``redact`` masks the address of its server in the page, which is made to be passed on."""
+def show(directory: Path, face: str, lang: str, *, redact: bool = True) -> tuple[str, Findings]:
+    """The report of the run in ``directory`` and the findings it shows.
+
+    ``redact`` masks the address of its server in the page, which is made to be passed on.
+    """
     if face == "html":
         with DrawingBoard() as board:
             run, findings = _judged(directory)
-            return _page(run, findings, board, lang, redact=redact)
+            return _page(run, findings, board, lang, redact=redact), findings
     _, findings = _judged(directory)
     with making_sense_of(directory):
-        return FACES[face](findings, translator(lang), lang)
+        return FACES[face](findings, translator(lang), lang), findings
 
 
 def _judged(directory: Path) -> tuple[Run | LoadRun, Findings]:

@@ -23,9 +23,9 @@ class LiveLine:
     leaves a terminal clean that was made narrower meanwhile.
     """
 
-    def __init__(self, ui: str, stream: TextIO = sys.stderr) -> None:
-        self._stream = stream
-        terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
+    def __init__(self, ui: str, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr  # asked for now: a default of the signature would be what it was when this was imported
+        terminal = self._stream.isatty() and os.environ.get("TERM") != "dumb"
         self.silent = ui == "none"
         self.live = ui in {"rich", "dashboard"} or (ui == "auto" and terminal)
         self._shown: Sequence[str] = ()

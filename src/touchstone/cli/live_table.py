@@ -30,7 +30,7 @@ class Row:
 class LiveTable:
     """The table under ``heads`` on ``stream``. ``line`` is for what is said beside it, ``period_s`` how often it wants to be drawn anew."""
 
-    def __init__(self, heads: Sequence[Message], translate: Translate, ui: str, stream: TextIO) -> None:
+    def __init__(self, heads: Sequence[Message], translate: Translate, ui: str, stream: TextIO | None) -> None:
         self.line = LiveLine(ui, stream)
         self.period_s = _TICK_S if self.line.live and not self.line.silent else None
         self._heads = [head.render(translate) for head in heads]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,7 +40,7 @@ class _Seen:
 class LoadProgress:
     """Listens to a load test: what is being done, and how many requests were sent, ended and failed. ``loads`` are those known before."""
 
-    def __init__(self, course: LoadCourse, loads: Sequence[str], translate: Translate, ui: str, stream: TextIO = sys.stderr) -> None:
+    def __init__(self, course: LoadCourse, loads: Sequence[str], translate: Translate, ui: str, stream: TextIO | None = None) -> None:
         self._course, self._translate = course, translate
         self._table = LiveTable(HEADS, translate, ui, stream)
         self._line, self.period_s = self._table.line, self._table.period_s

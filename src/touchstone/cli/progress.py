@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TextIO
@@ -51,7 +50,7 @@ class _Seen:
 class Progress:
     """Listens to a run and shows how far it is, what each case has given so far, and how long it may yet take."""
 
-    def __init__(self, plan: Plan, translate: Translate, ui: str, stream: TextIO = sys.stderr) -> None:
+    def __init__(self, plan: Plan, translate: Translate, ui: str, stream: TextIO | None = None) -> None:
         self._plan, self._translate, self._course = plan, translate, RunCourse(plan)
         self._table = LiveTable(HEADS, translate, ui, stream)
         self._line, self.period_s = self._table.line, self._table.period_s

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from touchstone.cli import gates, language
 from touchstone.cli.streams import print_result, write_file
+
+if TYPE_CHECKING:
+    from touchstone.finding import Findings
 
 
 @click.command(context_settings={"show_default": True})
@@ -29,23 +32,26 @@ def report(directory: Path, tool: str | None, fail_on: tuple[str, ...], lang: st
 
     chosen, closed_by = language.chosen(lang=lang), gates.chosen(fail_on)
     face, output = given["face"], given["output"]
+    findings = None
     if tool is not None:
         _refuse_page(face)
         text = faces.show_as(directory, tool, face, chosen)
     else:
-        text = faces.show(directory, face, chosen, redact=not given["no_redact"])
+        text, findings = faces.show(directory, face, chosen, redact=not given["no_redact"])
     if output is None:
         print_result(text)
     else:
         write_file(output, text)
-    return _gate(directory, closed_by) if closed_by else 0
+    if not closed_by:
+        return 0
+    return _gate(findings or faces.show(directory, "json", "en")[1], closed_by)
 
 
-def _gate(directory: Path, closed_by: tuple[str, ...]) -> int:
+def _gate(findings: Findings, closed_by: tuple[str, ...]) -> int:
     """The exit code of the gates asked for. Raises :class:`UsageError` for slo where the run has no service level."""
-    from touchstone.cli import faces
+    from touchstone.report.document import to_json
 
-    report = json.loads(faces.show(directory, "json", "en"))
+    report = json.loads(to_json(findings, str, "en"))
     gates.chosen(closed_by, levels=gates.has_levels(report))
     return gates.exit_code(report, closed_by)
 

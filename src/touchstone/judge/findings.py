@@ -10,6 +10,7 @@ from typing import Any
 from touchstone.checkpoints.shape import SHAPES
 from touchstone.errors import making_sense_of
 from touchstone.finding import CaseFinding, Findings
+from touchstone.header import mapping
 from touchstone.judge.advice import advise
 from touchstone.judge.analysis import analyse
 from touchstone.judge.audit import judge_run, trust
@@ -37,13 +38,13 @@ def _findings_of_run(run: Run) -> Findings:
     judged = tuple(replace(case, trust=trust([one for one in verdicts if one.case == case.name])) for case in cases)
     advice, silent = advise(judged)
     header = run.header
-    plan, target = _mapping(header["plan"]), _mapping(header["target"])
+    plan, target = mapping(header["plan"]), mapping(header["target"])
     launches = header.get("launches")
-    facts = _mapping(launches[0]["facts"]) if isinstance(launches, list) and launches else {}
+    facts = mapping(launches[0]["facts"]) if isinstance(launches, list) and launches else {}
     found = Findings(
         run_id=str(header["id"]), path=run.path, status=run.status, created=str(header.get("created", "")), plan_name=str(plan["name"]),
         identity=_identity(header, target, facts), cases=judged, verdicts=verdicts, analysis=analyse(judged), advice=advice, silent=silent,
-        trust=trust(verdicts), environment=_mapping(header.get("environment")), memory=_memory(facts, judged),
+        trust=trust(verdicts), environment=mapping(header.get("environment")), memory=_memory(facts, judged),
         loads=tuple(load for one in (launches if isinstance(launches, list) else []) for load in one["facts"].get("loads", [])),
         texts={prompt: records["alone"].text or "" for prompt, records in texts(run.trials).items()},
         method={name: plan[name] for name in ("launches", "trials", "half_width", "warmup", "order", "seed")},
@@ -52,10 +53,6 @@ def _findings_of_run(run: Run) -> Findings:
         reproduce=_reproduce(run.path, header), telemetry=telemetry_finding(run, Meters(run)),
     )
     return replace(found, headline=headline_of_run(run, found))
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _identity(header: Mapping[str, Any], target: Mapping[str, Any], facts: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -95,8 +92,8 @@ def _option_words(name: str, value: object) -> list[str]:
 
 def _reproduce(path: str, header: Mapping[str, Any]) -> tuple[str, ...]:
     """The command that plays the same resolved plan on the same target again."""
-    target, asked = _mapping(header["target"]), _mapping(header.get("asked"))
-    options = _mapping(target.get("options"))
+    target, asked = mapping(header["target"]), mapping(header.get("asked"))
+    options = mapping(target.get("options"))
     name = str(target["model"]).rpartition("/")[2]
     words = ["touchstone", "run", f"{path}/{LOCK}", "--engine", str(target["engine"]), "--device", str(target["device"]),
              "--model", str(asked.get("model") or (name if name in SHAPES else target["model"]))]

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from touchstone.finding import Findings
-from touchstone.message import Message, say
+from touchstone.message import Message, Say, say
 from touchstone.units import gigabytes
 
-Say = Callable[[Message], str]
 _SUBJECT: Mapping[str, Message] = {
     "engine": say("engine"), "engine_version": say("engine's version"), "device": say("device"), "device_name": say("device's name"),
     "model": say("model"), "random_weights": say("random weights"), "dtype": say("dtype"), "dtypes": say("weights by dtype"),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from touchstone.finding import Findings
-from touchstone.message import Message, Translate, say
+from touchstone.message import Message, Say, Translate, say
 from touchstone.report import load_table, sheets, table
-from touchstone.report.markdown import Say, analysis, cell, drawn, reasons, reproduction, section
+from touchstone.report.markdown import analysis, cell, drawn, reasons, reproduction, section
 from touchstone.report.sheets import Sheet
 from touchstone.report.table import COLON, NOTHING, TRUST_WORDS
 

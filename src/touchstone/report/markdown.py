@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from touchstone.finding import Advice, Findings
-from touchstone.message import Message, Translate, say
+from touchstone.message import Message, Say, Translate, say
 from touchstone.report import sheets, table
 from touchstone.report.sheets import Sheet
 from touchstone.report.table import COLON, METRIC_WORDS, STATUS_WORDS, TRUST_WORDS, plain
-
-Say = Callable[[Message], str]
 
 
 def to_markdown(findings: Findings, translate: Translate, lang: str) -> str:

@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from touchstone.finding import CaseFinding, Findings
-from touchstone.message import Message, Translate, say
+from touchstone.message import Message, Say, Translate, say
 from touchstone.report import device_words, load_table, table
 from touchstone.report import environment as facts
 from touchstone.report.load_table import OUTCOME_WORDS
 from touchstone.report.table import COLON, METRIC_WORDS, NOTHING, SCALES, STATUS_WORDS, number, percent, plain, shown
 from touchstone.units import gigabytes, significant
 
-Say = Callable[[Message], str]
 _MEMORY: Mapping[str, Message] = {
     "kv_bytes": say("KV cache, computed"), "allocated_bytes": say("Peak allocated"), "reserved_bytes": say("Peak reserved"),
     "resident_bytes": say("Peak resident"), "device_used_bytes": say("Device in use"), "device_memory": METRIC_WORDS["device_memory"],

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from touchstone.finding import GRAVITY, CaseFinding, Estimate, Findings, Judgement
 from touchstone.listing import ListedRequest, ListedTrial, RunInDetail
-from touchstone.message import Message, Translate, say
+from touchstone.message import Message, Say, Translate, say
 from touchstone.report import device_words, load_table, sheets, table
 from touchstone.report.document import to_json
 from touchstone.report.i18n import measured_on
@@ -16,7 +16,6 @@ from touchstone.report.section import Section, to_markup, to_screen
 from touchstone.report.table import COLON, COMMA, METRIC_WORDS, NOTHING, SCALES, STATUS_WORDS, TRUST_WORDS, number, plain
 from touchstone.units import gigabytes
 
-Say = Callable[[Message], str]
 _QUANTILES = ("p50", "p90", "p95", "p99", "max")
 _MEMORY_WORDS: Mapping[str, Message] = {
     "allocated_bytes": say("Peak allocated"), "reserved_bytes": say("Peak reserved"), "resident_bytes": say("Peak resident"),

@@ -17,7 +17,7 @@ from touchstone.clock import realtime_ns
 from touchstone.finding import CaseFinding, Estimate, Findings, Judgement, Verdict
 from touchstone.report.table import plain, shortened
 from touchstone.trackers.tracked import Tracked
-from touchstone.units import SUFFIXES
+from touchstone.units import NS_PER_S, SUFFIXES
 
 Scalar = str | int | float | bool
 _IDENTITY = ("engine", "engine_version", "device", "device_name", "model", "random_weights", "dtype", "parameters", "backend", "streamed",
@@ -145,7 +145,7 @@ def title(findings: Findings) -> str:
 def moment_ns(text: str | None) -> int:
     """Nanoseconds since 1970 of an ISO 8601 time; now, where it cannot be read."""
     try:
-        at_ns = round(datetime.fromisoformat(text or "").timestamp()) * 1_000_000_000
+        at_ns = round(datetime.fromisoformat(text or "").timestamp()) * NS_PER_S
     except (ValueError, OverflowError, OSError):
         at_ns = 0
     return at_ns if 0 < at_ns < 1 << 63 else realtime_ns()

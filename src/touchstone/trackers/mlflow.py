@@ -11,8 +11,8 @@ from touchstone.message import say
 from touchstone.trackers import facts
 from touchstone.trackers.attachments import attach
 from touchstone.trackers.tracked import Sent, Settings, Tracked
+from touchstone.units import NS_PER_MS
 
-_NS_PER_MS = 1_000_000
 _MOST = 100
 """The library takes so many parameters or tags at once, and more numbers."""
 
@@ -28,7 +28,7 @@ def send(tracked: Tracked, settings: Settings) -> Sent:
     experiment = known.experiment_id if known else client.create_experiment(settings.project)
     note = {"mlflow.note.content": tracked.note} if tracked.note else {}
     # The client adds nothing of its own here, unlike start_run: no user, no path of the program, no commit.
-    run = client.create_run(experiment, start_time=facts.moment_ns(findings.created) // _NS_PER_MS, run_name=facts.title(findings), tags=note)
+    run = client.create_run(experiment, start_time=facts.moment_ns(findings.created) // NS_PER_MS, run_name=facts.title(findings), tags=note)
     identity = run.info.run_id
     try:
         _fill(client, identity, tracked)
@@ -38,7 +38,7 @@ def send(tracked: Tracked, settings: Settings) -> Sent:
     except BaseException:
         client.set_terminated(identity, "FAILED")
         raise
-    client.set_terminated(identity, "FINISHED", end_time=facts.moment_ns(tracked.ended or findings.created) // _NS_PER_MS)
+    client.set_terminated(identity, "FINISHED", end_time=facts.moment_ns(tracked.ended or findings.created) // NS_PER_MS)
     if store:
         return Sent(say("sent to {url}", url=facts.shown_address(store)))
     return Sent(say("kept in {place}; nothing has left this machine. To look at it: {command}", place=place,
@@ -48,7 +48,7 @@ def send(tracked: Tracked, settings: Settings) -> Sent:
 def _fill(client: Any, identity: str, tracked: Tracked) -> None:
     from mlflow.entities import Metric, Param, RunTag
 
-    at_ms = facts.moment_ns(tracked.ended or tracked.findings.created) // _NS_PER_MS
+    at_ms = facts.moment_ns(tracked.ended or tracked.findings.created) // NS_PER_MS
     numbers = [Metric(number.key, number.value, at_ms, 0) for number in facts.numbers(tracked.findings)]
     told = [Param(name, str(value)) for name, value in facts.parameters(tracked).items()]
     tags = [RunTag(name, text) for name, text in facts.tags(tracked.findings).items()]

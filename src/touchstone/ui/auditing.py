@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from touchstone.claim import Subject
 from touchstone.errors import UsageError
 from touchstone.finding import GRAVITY, AuditedRow, AuditedTable, AuditFindings, Judgement
-from touchstone.message import Message, say
+from touchstone.message import Say, say
 from touchstone.report.audit_text import headline
 from touchstone.report.table import COLON, STATUS_WORDS, plain
 
-Say = Callable[[Message], str]
 FIELDS = ("text", "model", "hardware", "dtype", "devices")
 _MOST_ROWS, _MOST_REASONS = 300, 6
 _LONGEST = 200

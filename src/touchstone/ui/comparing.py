@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from touchstone.comparison import Comparison
-from touchstone.message import Message, say
+from touchstone.message import Say, say
 from touchstone.record import Run
 from touchstone.report import compare_attribution, compare_words
 from touchstone.report.compare_sentence import answer
 from touchstone.report.section import Section
 from touchstone.served import LoadRun
-
-Say = Callable[[Message], str]
 
 
 def compared(old: Run | LoadRun, new: Run | LoadRun, *, allow_differences: bool) -> Comparison:

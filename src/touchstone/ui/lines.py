@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from touchstone.finding import Trust
+from touchstone.header import UNFINISHED, mapping
 from touchstone.listing import Basis, Foremost, ListedRun
 
 _LONGEST = 200
@@ -14,10 +15,10 @@ _LONGEST = 200
 
 def listed_document(key: str, path: str, document: Any, basis: Basis) -> ListedRun | None:
     """The line of a run by its JSON report; None where ``document`` is no report of this version."""
-    run, cases = _mapping(_mapping(document).get("run")), _mapping(document).get("cases")
+    run, cases = mapping(mapping(document).get("run")), mapping(document).get("cases")
     if not isinstance(cases, list) or "headline" not in document or run.get("trust") not in [trust.value for trust in Trust]:
         return None
-    cards = _mapping(document["headline"]).get("cards")
+    cards = mapping(document["headline"]).get("cards")
     return ListedRun(
         key=key, path=path, run_id=_text(run.get("id")) or "", kind=_kind(document), created=_text(run.get("created")) or "", plan=_text(run.get("plan")),
         model=_text(run.get("model")), dtype=_text(run.get("dtype")), engine=_text(run.get("engine_version")) or _text(run.get("engine")),
@@ -28,9 +29,9 @@ def listed_document(key: str, path: str, document: Any, basis: Basis) -> ListedR
 
 def listed_header(key: str, path: str, header: Mapping[str, Any], *, live: bool) -> ListedRun:
     """The line of a run that nobody judged: what was to be measured, of what. ``live`` is whether it is still going on."""
-    plan, target, endpoint, server = (_mapping(header.get(name)) for name in ("plan", "target", "endpoint", "server"))
+    plan, target, endpoint, server = (mapping(header.get(name)) for name in ("plan", "target", "endpoint", "server"))
     cases, status = plan.get("cases") or plan.get("loads"), _text(header.get("status")) or ""
-    ended = status not in {"created", "running"}
+    ended = status not in UNFINISHED
     model = _text(target.get("model")) or _text(endpoint.get("model"))
     return ListedRun(
         key=key, path=path, run_id=_text(header.get("id")) or "", kind="search" if "search" in header else "load" if header.get("kind") == "load" else "run",
@@ -44,10 +45,6 @@ def _kind(document: Mapping[str, Any]) -> str:
     return "search" if "search" in document else "load" if "client" in document else "run"
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
 def _text(value: object) -> str | None:
     return value[:_LONGEST] if isinstance(value, str) and value else None
 
@@ -55,7 +52,7 @@ def _text(value: object) -> str | None:
 def _foremost(cards: object, name: str) -> Foremost | None:
     """The number on the card ``name``, of a latency its mean; what is no finite number was not measured."""
     for card in cards if isinstance(cards, Sequence) else ():
-        one = _mapping(card)
+        one = mapping(card)
         value = one.get("mean", one.get("value"))
         if one.get("id") == name and isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
             return Foremost(value, _text(one.get("case")) or "")

@@ -5,16 +5,15 @@ from __future__ import annotations
 import html
 import re
 import threading
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from touchstone.report.i18n import translator
-from touchstone.run_directories import Stamp, stamp_of
+from touchstone.run_directories import stamp_of
+from touchstone.ui.kept import Kept
 from touchstone.ui.shelf import Shelf
 
-_KEPT = 8
 _POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">')
 MEDIA: Mapping[str, str] = {"json": "application/json", "md": "text/markdown; charset=utf-8", "csv": "text/csv; charset=utf-8"}
 """The faces that can be downloaded, by the ending of their names."""
@@ -33,21 +32,13 @@ class Reports:
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
-        self._kept: OrderedDict[tuple[Path, str], tuple[Stamp, ReportPage]] = OrderedDict()
+        self._kept: Kept[tuple[Path, str], ReportPage] = Kept()
         self._making = threading.Lock()
 
     def page(self, directory: Path, lang: str) -> ReportPage:
         """The same page that ``touchstone report --format html`` writes. Raises :class:`touchstone.errors.DataError`."""
         with self._making:
-            stamp = stamp_of(directory)
-            kept = self._kept.get((directory, lang))
-            if kept is None or kept[0] != stamp:
-                kept = stamp, self._made(directory, lang)
-                self._kept[directory, lang] = kept
-            self._kept.move_to_end((directory, lang))
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
-            return kept[1]
+            return self._kept.get((directory, lang), stamp_of(directory), lambda: self._made(directory, lang))
 
     def _made(self, directory: Path, lang: str) -> ReportPage:
         from touchstone.judge.plots import plots_of

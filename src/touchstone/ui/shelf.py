@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,13 @@ from touchstone import store
 from touchstone.clock import now_ns, realtime_ns
 from touchstone.errors import DataError
 from touchstone.finding import Findings
+from touchstone.header import UNFINISHED
 from touchstone.listing import Basis, Catalogue, LeftOut, ListedRun
 from touchstone.message import Message
 from touchstone.record import Run
 from touchstone.run_directories import Found, Stamp, find_runs, read_run, stamp_of
 from touchstone.served import LoadRun
+from touchstone.ui.kept import Kept
 from touchstone.ui.lines import listed_document, listed_header
 from touchstone.units import NS_PER_S
 
@@ -28,8 +29,6 @@ EVENTS = "events.jsonl"
 _REPORT = "report.json"
 _LARGEST_REPORT = 64 << 20
 _SILENT_S = 120.0  # a run that wrote nothing for so long is not going on any more
-_KEPT = 8
-_UNFINISHED = frozenset({"created", "running"})
 
 
 def key_of(path: str) -> str:
@@ -39,7 +38,7 @@ def key_of(path: str) -> str:
 
 def is_live(directory: Path, header: Mapping[str, Any]) -> bool:
     """Whether a run is still going on: it has not ended, and wrote something lately. A killed one cannot say that it ended."""
-    if header.get("status") not in _UNFINISHED:
+    if header.get("status") not in UNFINISHED:
         return False
     changed = [changed_ns for _, changed_ns, _ in stamp_of(directory)]
     with contextlib.suppress(OSError):  # it has none yet
@@ -53,7 +52,7 @@ class Shelf:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._lines: dict[str, tuple[Stamp, ListedRun]] = {}
-        self._judged: OrderedDict[Path, tuple[Stamp, Run | LoadRun, Findings]] = OrderedDict()
+        self._judged: Kept[Path, tuple[Run | LoadRun, Findings]] = Kept()
         self._judging = threading.RLock()
 
     def catalogue(self, patience_s: float | None = None, tell: Callable[[str], None] | None = None) -> Catalogue:
@@ -75,16 +74,7 @@ class Shelf:
         from touchstone.judge.findings import findings_of
 
         with self._judging:
-            stamp = stamp_of(directory)
-            kept = self._judged.get(directory)
-            if kept is None or kept[0] != stamp:
-                run = read_run(directory)
-                kept = stamp, run, findings_of(run)
-                self._judged[directory] = kept
-            self._judged.move_to_end(directory)
-            while len(self._judged) > _KEPT:
-                self._judged.popitem(last=False)
-            return kept[1:]
+            return self._judged.get(directory, stamp_of(directory), lambda: (run := read_run(directory), findings_of(run)))
 
     def _path(self, directory: Path) -> str:
         """Where a run is, below the directory; a run that is the directory itself by its own name."""

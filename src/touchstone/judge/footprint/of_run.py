@@ -9,6 +9,7 @@ from typing import Any
 
 from touchstone.footprint import DeviceMemory
 from touchstone.hardware import find_chip
+from touchstone.header import mapping
 from touchstone.judge.footprint.question import Question
 from touchstone.judge.meters import Meters, span_of, telemetry_accounts
 from touchstone.message import Message, say
@@ -19,14 +20,14 @@ from touchstone.simulate.precision import find_precision
 def models_of(run: Run) -> tuple[str, ...]:
     """Where the model of ``run`` may be found, or what it may be known by: its directory, then its names."""
     path = str(_target(run).get("model") or "")
-    asked = _mapping(run.header.get("asked")).get("model")
+    asked = mapping(run.header.get("asked")).get("model")
     directory = str(PurePath(path).parent) if path.endswith(".gguf") else path
     return tuple(dict.fromkeys(name for name in (directory, str(asked or ""), PurePath(path).name) if name))
 
 
 def completed(question: Question, run: Run) -> Question:
     """``question`` with what ``run`` knows of dtype, number of devices and device, as far as nothing was given."""
-    options = _mapping(_target(run).get("options"))
+    options = mapping(_target(run).get("options"))
     own = question.model is None or question.model.quantization is not None  # of such a model the target's dtype is that of its activations
     return replace(question, dtype=question.dtype or (None if own else _dtype(run)), tp=question.tp or options.get("tensor_parallel"),
                    device=_with_use(question.device or _device(run), run))
@@ -35,22 +36,18 @@ def completed(question: Question, run: Run) -> Question:
 def facts_of(run: Run) -> Mapping[str, Any]:
     """What the engine of the first launch said it runs."""
     launches = run.header.get("launches")
-    return _mapping(_mapping(launches[0]).get("facts")) if isinstance(launches, list) and launches else {}
+    return mapping(mapping(launches[0]).get("facts")) if isinstance(launches, list) and launches else {}
 
 
 def _target(run: Run) -> Mapping[str, Any]:
-    return _mapping(run.header.get("target"))
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return mapping(run.header.get("target"))
 
 
 def _dtype(run: Run) -> str | None:
     """The quantisation that was asked for, else what most bytes of the weights are in, else the dtype that was asked for."""
-    held = _mapping(facts_of(run).get("dtypes"))
+    held = mapping(facts_of(run).get("dtypes"))
     target = _target(run)
-    words = (_mapping(target.get("options")).get("quantization"), *sorted(held, key=lambda name: -held[name]), target.get("dtype"))
+    words = (mapping(target.get("options")).get("quantization"), *sorted(held, key=lambda name: -held[name]), target.get("dtype"))
     return next((word for word in words if isinstance(word, str) and find_precision(word)), None)
 
 
@@ -67,7 +64,7 @@ def _device(run: Run) -> DeviceMemory | None:
 
 def _sensed(run: Run) -> Iterator[object]:
     for account in telemetry_accounts(run.header):
-        yield _mapping(account.get("sensor")).get("memory_total_bytes")
+        yield mapping(account.get("sensor")).get("memory_total_bytes")
 
 
 def _with_use(device: DeviceMemory | None, run: Run) -> DeviceMemory | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from touchstone.hardware import Chip, find_chip
+from touchstone.header import mapping
 from touchstone.judge.footprint.of_run import facts_of
 from touchstone.message import Message, say
 from touchstone.record import Run
@@ -42,13 +43,13 @@ def is_host(run: Run) -> bool:
 def count_of(run: Run) -> int:
     """How many devices were asked for, or took part by the engine's word or its log, whichever is more."""
     options = said_options(run)
-    said = asked_options(run).get("tensor_parallel"), options.get("tensor_parallel"), _mapping(options.get("log_says")).get("ranks")
+    said = asked_options(run).get("tensor_parallel"), options.get("tensor_parallel"), mapping(options.get("log_says")).get("ranks")
     return max(one if isinstance(one, int) else 1 for one in said)
 
 
 def why_open(run: Run) -> Message | None:
     """Why nobody knows what moved how many bytes on how many devices; None where it is known."""
-    engine = str(_mapping(run.header.get("target")).get("engine"))
+    engine = str(mapping(run.header.get("target")).get("engine"))
     if said_options(run).get("started_here") is False:
         return say("the server was there before the run and does not say what it runs on")
     if not _are_harmless(asked_options(run).get("server_args") or (), engine):
@@ -71,13 +72,9 @@ def _are_harmless(arguments: object, engine: str) -> bool:
 
 def asked_options(run: Run) -> Mapping[str, Any]:
     """The settings that the engine was asked for."""
-    return _mapping(_mapping(run.header.get("target")).get("options"))
+    return mapping(mapping(run.header.get("target")).get("options"))
 
 
 def said_options(run: Run) -> Mapping[str, Any]:
     """The settings of the engine in its own words."""
-    return _mapping(facts_of(run).get("options"))
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return mapping(facts_of(run).get("options"))

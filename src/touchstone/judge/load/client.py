@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from touchstone.finding import CaseFinding, ClientDoubt, ClientFinding, Soundness
+from touchstone.header import mapping
 from touchstone.judge import metrics, stats
 from touchstone.judge.load.scan import Offered
 from touchstone.message import Message, say
@@ -58,9 +59,9 @@ Doubt = tuple[Soundness, Message]
 
 def judge_client(header: Mapping[str, Any], cases: Sequence[tuple[CaseFinding, Sequence[Offered]]]) -> ClientFinding:
     """The verdict on the client of a run, from its calibration and its conduct at every point of every case."""
-    worst, each = _mapping(header.get("calibration")), _mapping(header.get("calibrations"))
+    worst, each = mapping(header.get("calibration")), mapping(header.get("calibrations"))
     floor_s = _number(worst.get("floor_s"))
-    calibrations = {case.name: _mapping(each.get(case.name)) or worst for case, _ in cases}
+    calibrations = {case.name: mapping(each.get(case.name)) or worst for case, _ in cases}
     doubts = [ClientDoubt(Soundness.SUSPECT, message) for message in dict.fromkeys(map(_uncalibrated, calibrations.values())) if message]
     for case, points in cases:
         found = [*_floor(case, calibrations[case.name]), *_conduct(case, points)]
@@ -161,7 +162,7 @@ def send_lag_doubt(case: CaseFinding, offered: Offered) -> Iterator[Doubt]:
 def _delays(offered: Offered, statistic: str = "p99") -> Iterable[float]:
     """How late the client read, in seconds, by process; without their counts, by the largest delay of each answer."""
     known = [number / NS_PER_S for process in _processes(offered)
-             if (number := _number(_mapping(process.get("read_delay_ns")).get(statistic))) is not None]
+             if (number := _number(mapping(process.get("read_delay_ns")).get(statistic))) is not None]
     if known:
         return known
     largest = offered.requests.delay_ns.compressed() / NS_PER_S
@@ -173,10 +174,6 @@ def _delays(offered: Offered, statistic: str = "p99") -> Iterable[float]:
 def _processes(offered: Offered) -> list[Mapping[str, Any]]:
     found = offered.point.client.get("processes")
     return [one for one in found if isinstance(one, Mapping)] if isinstance(found, (list, tuple)) else []
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _number(value: object) -> float | None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from touchstone.finding import CaseFinding, Findings, SearchFinding, Trust
+from touchstone.header import mapping, outcome
 from touchstone.judge.audit import trust
 from touchstone.judge.headline import headline_of_load
 from touchstone.judge.load.analysis import analyse_load
@@ -35,11 +36,10 @@ def findings_of_load(run: LoadRun) -> Findings:
     client = judge_client(header, [(case, points[case.name]) for case in cases])
     verdicts = judge_load(LoadEvidence(run, plan, cases, points, client))
     judged = tuple(replace(case, trust=trust([one for one in verdicts if one.case == case.name])) for case in cases)
-    status = str(header.get("status"))
     found = Findings(
-        run_id=str(header["id"]), path=run.path, status="incomplete" if status in {"created", "running"} else status,
+        run_id=str(header["id"]), path=run.path, status=outcome(header),
         created=str(header.get("created", "")), plan_name=plan.name, identity=_identity(header), cases=judged, verdicts=verdicts,
-        analysis=analyse_load(judged), advice=(), silent=(), trust=trust(verdicts), environment=_mapping(header.get("environment")), memory={}, loads=(),
+        analysis=analyse_load(judged), advice=(), silent=(), trust=trust(verdicts), environment=mapping(header.get("environment")), memory={}, loads=(),
         texts={}, method={"repeats": plan.repeats, "warmup": plan.warmup, "seed": plan.seed, "timeout_s": plan.timeout_s,
                           "workload": plan.workload.kind, "ignore_eos": plan.ignore_eos},
         definitions=tuple((metric.id, metric.unit, metric.formula) for metric in METRICS.values()
@@ -56,7 +56,7 @@ def _level(point: Point) -> float:
 
 def _search(header: Mapping[str, Any], cases: Sequence[CaseFinding], points: Mapping[str, Sequence[Offered]]) -> SearchFinding | None:
     """What the trials of a search amount to: decided again from what was tried, never read from the file."""
-    kept = _mapping(header.get("search"))
+    kept = mapping(header.get("search"))
     if not kept:
         return None
     goal = Goal(**{**kept["goal"], "quantiles": tuple(kept["goal"]["quantiles"])})
@@ -69,13 +69,9 @@ def _search(header: Mapping[str, Any], cases: Sequence[CaseFinding], points: Map
     return SearchFinding(sentence, step.notes, step.passes_at, step.fails_at, step.confidence, step.requests)
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
 def _identity(header: Mapping[str, Any]) -> Mapping[str, Any]:
     """Who was asked, as the server says of itself; None for what it does not say."""
-    server, endpoint = _mapping(header.get("server")), _mapping(header.get("endpoint"))
+    server, endpoint = mapping(header.get("server")), mapping(header.get("endpoint"))
     model = endpoint.get("model") or server.get("model")
     return {
         "engine": server.get("name") or server.get("owned_by"), "engine_version": server.get("version"), "device": None, "device_name": None,
@@ -87,7 +83,7 @@ def _identity(header: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _reproduce(path: str, header: Mapping[str, Any]) -> tuple[str, ...]:
     """The command that plays the same resolved plan on the same server again."""
-    endpoint = _mapping(header.get("endpoint"))
+    endpoint = mapping(header.get("endpoint"))
     words = ["touchstone", "search" if "search" in header else "load", "-c", f"{path}/{LOCK}", "--base-url", str(endpoint.get("base_url") or "URL")]
     for flag, name in (("--model", "model"), ("--tokenizer", "tokenizer"), ("--backend", "backend")):
         if endpoint.get(name):

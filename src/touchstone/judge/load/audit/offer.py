@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from touchstone.finding import ClientDoubt, Judgement, Soundness, Verdict
+from touchstone.header import outcome
 from touchstone.judge import stats
 from touchstone.judge.audit.evidence import Rule
 from touchstone.judge.audit.procedure import RUN_WORDS
@@ -38,8 +39,7 @@ _PACED = {"poisson", "constant", "gamma", "trace"}
 
 
 def _complete(evidence: LoadEvidence, rule: str) -> Iterator[Verdict]:
-    status = str(evidence.run.header.get("status"))
-    status = "incomplete" if status in {"created", "running"} else status
+    status = outcome(evidence.run.header)
     missing = len(evidence.plan.loads) * evidence.plan.repeats - len(evidence.run.points)
     if status != "complete" and missing <= 0:
         yield Verdict(rule, Judgement.SUSPECT, say("the run is {status}: its last load was not offered to the end", status=RUN_WORDS.get(status, status)))
